@@ -1,0 +1,97 @@
+"""What can go wrong, as a tree. Each message is one or two lines and says what to do next.
+
+    SwarmError
+    ├── BadInput         what was asked for is malformed; nothing was written
+    │   └── NotFound     no entry, file or version of that name
+    ├── TryAgain         nothing is wrong with the request; the world moved or is not ready
+    │   ├── Conflict     a document changed since it was read (fields: path, base, current)
+    │   ├── Busy         another process holds the ledger and does not go on
+    │   ├── Unconfirmed  the outcome is not known; the request's id says how to find out
+    │   └── StorageError the disk refused (full, read-only, denied, failing); nothing was written
+    ├── Refused          a gate said no (fields: rule)
+    └── Damaged          the store is not what it should be: `swarm doctor`
+        └── NewerFormat  written by a newer swarm-ledger; left alone
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadInput",
+    "Busy",
+    "Conflict",
+    "Damaged",
+    "NewerFormat",
+    "NotFound",
+    "Refused",
+    "StorageError",
+    "SwarmError",
+    "TryAgain",
+    "Unconfirmed",
+]
+
+
+class SwarmError(Exception):
+    """The base of every error that this project raises on purpose."""
+
+
+class BadInput(SwarmError):
+    """What was asked for is malformed. Nothing was written."""
+
+
+class NotFound(BadInput):
+    """No entry, file or version of that name."""
+
+
+class TryAgain(SwarmError):
+    """Nothing is wrong with the request; the world moved or is not ready."""
+
+
+class Conflict(TryAgain):
+    """A document changed since it was read: `base` was read at `path`, `current` is there now.
+
+    `base` is None when the request was to create `path`; `current` is None when it no longer exists.
+    """
+
+    def __init__(self, path: str, base: str | None, current: str | None, message: str | None = None) -> None:
+        self.path, self.base, self.current = path, base, current
+        super().__init__(
+            message
+            or f"{path} changed since it was read (read {_short(base)}, now {_short(current)}); "
+            "nothing was written. Read it again, then write."
+        )
+
+
+class Busy(TryAgain):
+    """Another process holds the ledger and does not go on. Nothing of this request was written."""
+
+
+class Unconfirmed(TryAgain):
+    """The outcome is not known: the request was taken by a process that has not answered."""
+
+    def __init__(self, request: str, message: str) -> None:
+        self.request = request
+        super().__init__(message)
+
+
+class StorageError(TryAgain):
+    """The disk refused: full, read-only, denied or failing. Nothing was written."""
+
+
+class Refused(SwarmError):
+    """A gate said no; `rule` names it."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
+class Damaged(SwarmError):
+    """The store is not what it should be. `swarm doctor` says what, and mends what can be mended."""
+
+
+class NewerFormat(Damaged):
+    """Written by a newer swarm-ledger. Left alone; upgrade to go on."""
+
+
+def _short(version: str | None) -> str:
+    return version[:12] if version else "absent"
