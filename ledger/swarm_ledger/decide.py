@@ -1,0 +1,131 @@
+"""Whether a request may land, and what it writes: pure, the same for every store.
+
+`Draft` is a store's current state with the writes of the requests decided so far laid over it, so that a batch
+is decided request by request and each sees its predecessors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from . import logbook
+from .errors import BadInput, Conflict
+from .objects import blob_id
+from .store import Append, BlobId, Delete, Put, Request, Version
+
+__all__ = ["Draft", "Validator", "check_path", "check_request", "trailers"]
+
+
+class Validator(Protocol):
+    """A further rule that each request must pass, such as a lease's fence. Raises a SwarmError to refuse."""
+
+    def __call__(self, request: Request, draft: Draft) -> None: ...
+
+
+class Draft:
+    """A base state and the writes laid over it."""
+
+    def __init__(
+        self, version: Callable[[str], BlobId | None], newest: Callable[[str], tuple[str, bytes] | None]
+    ) -> None:
+        self._base_version = version
+        self._base_newest = newest
+        self.written: dict[str, Version | None] = {}
+        """Path → what it will hold; None where it is removed."""
+
+    def version(self, path: str) -> BlobId | None:
+        """The version at `path`, or None where nothing is."""
+        if path in self.written:
+            new = self.written[path]
+            return new.blob if new else None
+        return self._base_version(path)
+
+    def _newest(self, directory: str) -> tuple[str, bytes] | None:
+        drafted = [
+            (path, new.text) for path, new in self.written.items() if new and path.rpartition("/")[0] + "/" == directory
+        ]
+        base = self._base_newest(directory)
+        return max([*drafted, base] if base and base[0] not in self.written else drafted, default=None)
+
+    def apply(self, request: Request) -> tuple[dict[str, Version | None], tuple[str, ...]]:
+        """Lay `request` over the draft: (what it writes, one path for each op). Raises Conflict, and changes nothing."""
+        before = dict(self.written)
+        writes: dict[str, Version | None] = {}
+        paths = []
+        try:
+            for op in request.ops:
+                path, new = self._apply_op(op)
+                self.written[path] = writes[path] = new
+                paths.append(path)
+        except BaseException:
+            self.written = before
+            raise
+        return writes, tuple(paths)
+
+    def _apply_op(self, op: Put | Delete | Append) -> tuple[str, Version | None]:
+        if isinstance(op, Append):
+            path, text = self._append(op)
+            return path, Version(path, blob_id(text), text)
+        current = self.version(op.path)
+        if current != op.base:
+            raise Conflict(op.path, op.base, current)
+        if isinstance(op, Delete):
+            return op.path, None
+        return op.path, Version(op.path, blob_id(op.text), op.text)
+
+    def _append(self, op: Append) -> tuple[str, bytes]:
+        newest = self._newest(op.directory)
+        if newest is None:
+            return f"{op.directory}0000.md", op.header + op.section
+        path, text = newest
+        full = logbook.count(text) >= logbook.ENTRIES_PER_FILE
+        if full or len(text) + len(op.section) > logbook.BYTES_PER_FILE:
+            number = int(path.rpartition("/")[2].removesuffix(".md")) + 1
+            return f"{op.directory}{number:04d}.md", op.header + op.section
+        return path, text + op.section
+
+
+def check_path(path: str) -> None:
+    """Raise BadInput unless `path` can only name a file inside the ledger."""
+    parts = path.split("/")
+    if not path or any(not part or part in (".", "..") or part.lower() == ".git" for part in parts):
+        raise BadInput(f"{path!r} is not a path inside the ledger")
+    if any(ord(char) < 32 or char in "\\\x7f" for char in path) or len(path.encode(errors="replace")) > 400:
+        raise BadInput(f"{path!r} is not a path inside the ledger: control characters, or over 400 bytes")
+
+
+def check_request(request: Request) -> None:
+    """Raise BadInput unless `request` can be committed as it is: paths inside, one-line fields, UTF-8 texts."""
+    if not request.ops:
+        raise BadInput("a request must write something")
+    lines: Mapping[str, str] = {
+        "id": request.id,
+        "agent": request.agent,
+        "session": request.session,
+        "subject": request.subject,
+        **{f"trailer {name}": value for name, value in request.trailers},
+    }
+    for name, value in lines.items():
+        if not value or any(ord(char) < 32 or char == "\x7f" for char in value):
+            raise BadInput(f"{name} of a request must be one line without control characters: {value!r}")
+    if any(char in "<>" for char in request.agent):
+        raise BadInput(f"agent name {request.agent!r} may not hold < or >")
+    for op in request.ops:
+        if isinstance(op, Append) and not op.directory.endswith("/"):
+            raise BadInput(f"{op.directory!r} is not a directory inside the ledger: it must end in a slash")
+        check_path(op.directory.rstrip("/") if isinstance(op, Append) else op.path)
+        texts = (op.text,) if isinstance(op, Put) else (op.header, op.section) if isinstance(op, Append) else ()
+        try:
+            for text in texts:
+                text.decode()
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{op.entry}: the text is not UTF-8 (byte {error.start})") from None
+
+
+def trailers(request: Request) -> list[tuple[str, str]]:
+    """The trailers of the commit that `request` becomes."""
+    out = [("Agent", request.agent), ("Session", request.session), ("Request", request.id)]
+    for op in request.ops:
+        out += [("Entry", op.entry), ("Base", "append" if isinstance(op, Append) else op.base or "none")]
+    return [*out, *request.trailers]

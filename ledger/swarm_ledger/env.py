@@ -1,0 +1,106 @@
+"""The outside world as arguments: clock, randomness, disk, and named points in the commit path.
+
+The commit path makes every file-system call that safety rests on through `Disk`, so that a test can record the
+calls, fail the k-th, or replay a prefix of them as a power loss would leave it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .errors import StorageError
+
+__all__ = ["Disk", "Env", "storage_error"]
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def _fsync(fd: int) -> None:
+        # fsync on macOS leaves data in the drive's cache; F_FULLFSYNC does not.
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+else:
+    _fsync = os.fsync
+
+
+class Disk:
+    """File-system calls whose order and durability the commit path depends on. Raises OSError as the calls do."""
+
+    def create(self, path: str, data: bytes, *, sync: bool = True) -> None:
+        """Make a new file of `data`; with `sync` it is on disk on return (its name is not: `sync_directory`).
+
+        After any failure the file is gone: a file whose fsync failed is never used.
+        """
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                if sync:
+                    _fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename atomically, replacing `target`."""
+        os.rename(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        """Give `source` a second name; FileExistsError where `target` is taken."""
+        os.link(source, target)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name."""
+        os.unlink(path)
+
+    def sync_directory(self, path: str) -> None:
+        """Put the names in a directory on disk."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _no_point(name: str) -> None:
+    """Nothing happens at a named point unless a test asks for it."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """Everything that the ledger takes from the outside. The defaults are the real world."""
+
+    disk: Disk = field(default_factory=Disk)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    time: Callable[[], float] = time.time
+    """POSIX seconds."""
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    point: Callable[[str], None] = _no_point
+    """Called with a name at each step of the commit path; tests kill or stop the process there."""
+
+
+def storage_error(error: OSError, doing: str) -> StorageError:
+    """The disk's refusal as an error that says what to do. `doing` is like "writing the ledger"."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = f"the disk is full{where}; nothing was written. Free some space and try again."
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        what = (
+            f"{os.strerror(error.errno)}{where}; nothing was written. "
+            "Set SWARM_HOME to a directory that may be written to keep the ledger there."
+        )
+    else:
+        what = f"{error.strerror or error}{where}; nothing was written. Try again; if it stays, run `swarm doctor`."
+    return StorageError(f"{doing}: {what}")
