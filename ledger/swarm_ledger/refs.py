@@ -1,0 +1,117 @@
+"""The ledger's branch: read it, and move it by compare-and-swap under git's own lock.
+
+The lock is `<ref>.lock`, as for every git, so a `git gc` or `git push` beside us is safe. It is made by link(2)
+from the new pack's `.keep`, whose content is the new tip: a lock therefore always has content and is on disk,
+and one that has the same inode as a `.keep` of ours is provably ours. A successor that holds the commit lock
+removes only such a lock; nothing is ever judged by age or pid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+
+from .env import Env
+from .errors import Busy, Damaged
+from .store import CommitId
+
+__all__ = ["BRANCH", "move", "read", "remove_leftovers"]
+
+BRANCH = "swarm-ledger"
+_REF = f"refs/heads/{BRANCH}"
+_TIP = re.compile(rb"[0-9a-f]{40}\n")
+_PATIENCE_S = 5.0
+"""How long a lock of another git may stand in the way."""
+
+
+def read(ledger: str) -> CommitId | None:
+    """The tip, loose or packed; None before the first commit."""
+    try:
+        with open(f"{ledger}/{_REF}", "rb") as file:
+            content = file.read(41)
+    except FileNotFoundError:
+        return _packed(ledger)
+    except NotADirectoryError as error:
+        raise Damaged(f"{error.filename} is in the way of the ledger; run `swarm doctor`.") from None
+    if not _TIP.fullmatch(content):
+        raise Damaged(f"{ledger}/{_REF} does not hold a commit; run `swarm doctor`.")
+    return CommitId(content[:40].decode())
+
+
+def _packed(ledger: str) -> CommitId | None:
+    try:
+        with open(f"{ledger}/packed-refs", "rb") as file:
+            for line in file:
+                if line.rstrip(b"\n").endswith(b" " + _REF.encode()):
+                    return CommitId(line[:40].decode())
+    except FileNotFoundError:
+        pass
+    if not os.path.isdir(ledger):
+        raise Damaged(f"{ledger} is gone; restore it, or run `swarm init` to begin anew.")
+    return None
+
+
+def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
+    """Move the branch from `old` to the tip that the file `keep` holds; False where it is not at `old` any more.
+
+    On True the move is on disk. An OSError from the directory's fsync means moved, but perhaps not on disk; any
+    other means not moved. Raises Busy when another git holds the ref's lock.
+    """
+    path = f"{ledger}/{_REF}"
+    lock = f"{path}.lock"
+    _link_lock(keep, lock, env)
+    try:
+        env.point("ref-locked")
+        if read(ledger) != old:
+            env.disk.unlink(lock)
+            return False
+        env.disk.rename(lock, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            env.disk.unlink(lock)
+        raise
+    env.point("ref-moved")
+    # Had somebody deleted the commit lock, two leaders could be here; then only the inode tells whose link the
+    # rename moved.
+    if not os.path.samefile(path, keep):
+        return False
+    env.disk.sync_directory(os.path.dirname(path))
+    return True
+
+
+def _link_lock(keep: str, lock: str, env: Env) -> None:
+    deadline = env.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return env.disk.link(keep, lock)
+        except FileExistsError:
+            if env.monotonic() > deadline:
+                raise Busy(f"{lock} is held by another git command; if none is running, remove that file.") from None
+            env.sleep(0.002)
+        except FileNotFoundError:
+            # `git pack-refs` may have removed the emptied directory.
+            if not os.path.isdir(os.path.dirname(os.path.dirname(lock))):
+                raise
+            os.makedirs(os.path.dirname(lock), exist_ok=True)
+            if not os.path.exists(keep):
+                raise
+
+
+def remove_leftovers(ledger: str) -> None:
+    """Remove what a leader that died left: its ref lock and its `.keep` files. Call with the commit lock held."""
+    packs = f"{ledger}/objects/pack"
+    lock = f"{ledger}/{_REF}.lock"
+    keeps = []
+    for name in os.listdir(packs):
+        if name.endswith(".keep"):
+            with contextlib.suppress(FileNotFoundError), open(f"{packs}/{name}", "rb") as file:
+                if _TIP.fullmatch(file.read(64)):
+                    keeps.append(f"{packs}/{name}")
+    for keep in keeps:
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samefile(keep, lock):
+                os.unlink(lock)
+    for keep in keeps:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(keep)

@@ -1,0 +1,205 @@
+"""How a request reaches the leader, and how the answer comes back.
+
+A request is one file, renamed into `new/` when whole; the leader renames it into `taken/` before it reads it, so
+exactly one of leader and writer decides whether it can still be withdrawn. What is in `taken/` without a living
+leader is taken up by the next. An answer is one line in the writer's FIFO, a wake-up that may get lost: the
+truth about a request is in the state cache and in history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+from dataclasses import asdict
+from typing import Any
+
+from . import errors
+from .env import Env
+from .store import Append, BlobId, CommitId, Delete, Op, Put, Receipt, Request
+
+__all__ = ["Mailbox", "Outcome", "Spool", "decode_outcome", "encode_outcome"]
+
+FORMAT = "1"
+"""Of requests. A leader leaves requests of another format alone."""
+
+Outcome = Receipt | errors.SwarmError
+_OPS: dict[str, type[Put] | type[Delete] | type[Append]] = {"put": Put, "delete": Delete, "append": Append}
+
+
+def encode_request(request: Request) -> bytes:
+    """A request as one line of JSON."""
+    ops = []
+    for op in request.ops:
+        fields = {name: v.decode() if isinstance(v, bytes) else v for name, v in asdict(op).items()}
+        ops.append({"op": type(op).__name__.lower(), **fields})
+    return json.dumps({**asdict(request), "ops": ops}, ensure_ascii=False).encode()
+
+
+def decode_request(data: bytes) -> Request:
+    """The request in `data`. Raises ValueError, KeyError or TypeError where it is torn."""
+    fields: dict[str, Any] = json.loads(data)
+    ops: list[Op] = []
+    for op in fields["ops"]:
+        kind = _OPS[op.pop("op")]
+        ops.append(kind(**{name: v.encode() if name in ("text", "header", "section") else v for name, v in op.items()}))
+    return Request(**{**fields, "ops": tuple(ops), "trailers": tuple((a, b) for a, b in fields["trailers"])})
+
+
+def encode_outcome(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON data."""
+    if isinstance(outcome, Receipt):
+        return {"commit": outcome.commit, "paths": outcome.paths}
+    return {"error": type(outcome).__name__, "message": str(outcome), "fields": vars(outcome)}
+
+
+def decode_outcome(request: str, data: dict[str, Any]) -> Outcome:
+    """The outcome of `request` in `data`."""
+    if "commit" in data:
+        return Receipt(request, CommitId(data["commit"]), tuple(data["paths"]))
+    kind = getattr(errors, data["error"], errors.SwarmError)
+    fields = data.get("fields", {})
+    if kind is errors.Conflict:
+        return errors.Conflict(
+            fields["path"], fields["base"] and BlobId(fields["base"]), fields["current"], data["message"]
+        )
+    if kind is errors.Refused:
+        return errors.Refused(fields["rule"], data["message"])
+    if kind is errors.Unconfirmed:
+        return errors.Unconfirmed(request, data["message"])
+    made = kind(data["message"])
+    return made if isinstance(made, errors.SwarmError) else errors.SwarmError(data["message"])
+
+
+class Spool:
+    """The directories `new/`, `taken/`, `bad/` and `post/` under `root`."""
+
+    def __init__(self, root: str, env: Env) -> None:
+        self._root, self._env = root, env
+        self.make()
+
+    def make(self) -> None:
+        """Make the directories, also after somebody deleted them."""
+        for name in ("new", "taken", "bad", "post"):
+            os.makedirs(f"{self._root}/{name}", exist_ok=True)
+
+    def put(self, request: Request, reply: str) -> str:
+        """Queue `request`; `reply` names the mailbox. Returns its name in the spool."""
+        name = f"{int(self._env.time() * 1e9):020d}.{request.id}.{reply}.{FORMAT}"
+        hidden = f"{self._root}/new/.{name}"
+        data = encode_request(request)
+        try:
+            self._env.disk.create(hidden, data, sync=False)
+        except FileNotFoundError:
+            self.make()
+            self._env.disk.create(hidden, data, sync=False)
+        os.rename(hidden, f"{self._root}/new/{name}")
+        return name
+
+    def withdraw(self, name: str) -> bool:
+        """Take a request back; False when a leader has it."""
+        try:
+            os.unlink(f"{self._root}/new/{name}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def waiting(self) -> list[str]:
+        """Names of queued requests of our format, oldest first."""
+        try:
+            found = os.listdir(f"{self._root}/new")
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if name.endswith("." + FORMAT) and name[0] != ".")
+
+    def leftovers(self) -> list[str]:
+        """Names that a leader took and did not finish. Only with the commit lock held."""
+        try:
+            return sorted(name for name in os.listdir(f"{self._root}/taken") if name.endswith("." + FORMAT))
+        except FileNotFoundError:
+            return []
+
+    def take(self, names: list[str]) -> list[tuple[str, Request]]:
+        """Move requests from `new/` (or find them in `taken/`) and read them; torn ones go to `bad/`."""
+        out = []
+        for name in names:
+            taken = f"{self._root}/taken/{name}"
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{self._root}/new/{name}", taken)
+            try:
+                with open(taken, "rb") as file:
+                    out.append((name, decode_request(file.read())))
+            except FileNotFoundError:
+                continue  # its writer withdrew it
+            except (ValueError, KeyError, TypeError):
+                os.rename(taken, f"{self._root}/bad/{name}")
+        return out
+
+    def answer(self, name: str, request: str, outcome: Outcome) -> None:
+        """Tell the writer, and be done with the request."""
+        self._post(name, {"request": request, **encode_outcome(outcome)})
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._root}/taken/{name}")
+
+    def wake(self, name: str) -> None:
+        """Tell the writer of a queued request that the lock is free."""
+        self._post(name, {})
+
+    def _post(self, name: str, message: dict[str, Any]) -> None:
+        path = f"{self._root}/post/{name.split('.')[2]}"
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            with contextlib.suppress(OSError):  # nobody reads it any more: its writer died
+                os.unlink(path)
+            return
+        try:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(fd, json.dumps(message).encode() + b"\n")
+        finally:
+            os.close(fd)
+
+    def mailbox(self, token: str) -> Mailbox:
+        """A mailbox of that name."""
+        return Mailbox(f"{self._root}/post/{token}", token)
+
+
+class Mailbox:
+    """Where one writer waits for answers: a FIFO, so that the kernel wakes it and nobody polls."""
+
+    def __init__(self, path: str, token: str) -> None:
+        self.token = token
+        self._path = path
+        os.mkfifo(path, 0o600)
+        # Open for writing too: then it is never at end of file, and a leader can tell that somebody lives here.
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._buffer = b""
+
+    def wait(self, seconds: float) -> list[dict[str, Any]]:
+        """Messages that came, at once or within `seconds`; [] when none did."""
+        if not self._poll.poll(seconds * 1000):
+            return []
+        with contextlib.suppress(BlockingIOError):
+            self._buffer += os.read(self._fd, 65536)
+        *lines, self._buffer = self._buffer.split(b"\n")
+        out = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the rest of a line whose writer was killed
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    out.append(message)
+        return out
+
+    def close(self) -> None:
+        """Remove the FIFO."""
+        os.close(self._fd)
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
