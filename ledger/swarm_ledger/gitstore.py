@@ -1,0 +1,300 @@
+"""The git store: a bare repository of our own, written by daemonless group commit. See leader.py, spool.py, state.py."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import refs
+from .compact import compact_if_due
+from .decide import Validator, check_request
+from .env import Env, storage_error
+from .errors import Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
+from .filelock import FileLock
+from .git import cat_blobs
+from .history import read_history
+from .leader import FORMAT, Leader, receipt_from_history
+from .spool import Mailbox, Outcome, Spool, decode_outcome
+from .state import State
+from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Version
+
+__all__ = ["GitStore", "create_repository"]
+
+_CONFIG = """\
+[core]
+\trepositoryformatversion = 0
+\tbare = true
+\tfilemode = true
+\tlogallrefupdates = false
+\tmultiPackIndex = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[receive]
+\tdenyNonFastForwards = true
+[user]
+\tname = swarm-ledger
+\temail = swarm-ledger@swarm-ledger.invalid
+"""
+
+SETTINGS = f"""\
+# Settings that everyone who uses this ledger shares. The format is described in ledger/FORMAT.md of swarm-ledger.
+format: {FORMAT}
+"""
+
+
+def create_repository(home: str, env: Env) -> None:
+    """Make an empty ledger in `home` unless one is there. Safe when many do it at once."""
+    ledger = f"{home}/ledger.git"
+    try:
+        os.makedirs(f"{home}/tmp", exist_ok=True)
+        if os.path.isdir(ledger):
+            return
+        draft = f"{home}/tmp/ledger-{env.random.getrandbits(64):016x}"
+        for name in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "hooks"):
+            os.makedirs(f"{draft}/{name}")
+        env.disk.create(f"{draft}/HEAD", f"ref: refs/heads/{refs.BRANCH}\n".encode())
+        env.disk.create(f"{draft}/config", _CONFIG.encode())
+        for name in ("objects", "refs", ""):
+            env.disk.sync_directory(f"{draft}/{name}")
+        with contextlib.suppress(FileExistsError):
+            try:
+                env.disk.rename(draft, ledger)
+            except OSError:
+                if not os.path.isdir(ledger):  # another process was first
+                    raise
+        for directory in (home, os.path.dirname(home)):
+            env.disk.sync_directory(directory)
+    except OSError as error:
+        raise storage_error(error, "making the ledger") from error
+
+
+class GitStore:
+    """A ledger in `home`, which `create_repository` has made. One object for one process and its threads."""
+
+    def __init__(
+        self, home: str, env: Env | None = None, *, validators: Sequence[Validator] = (), patience: float = 30.0
+    ) -> None:
+        """`patience`: seconds that a write waits for a leader that does not go on, before Busy or Unconfirmed."""
+        self.home = home
+        self.ledger = f"{home}/ledger.git"
+        self._env = env or Env()
+        self._validators, self._patience = validators, patience
+        self._mutex = threading.RLock()
+        self._pid = -1
+        self._mailbox: Mailbox | None = None
+        if not os.path.isdir(f"{self.ledger}/objects"):
+            raise NotFound(f"no ledger in {home} yet; run `swarm init`.")
+        self._reset()
+
+    def _reset(self) -> None:
+        """Begin with own descriptors; again after a fork, whose child must not use its parent's."""
+        self._pid = os.getpid()
+        self._first_tenure = True
+        self._mailbox = None
+        try:
+            os.makedirs(f"{self.home}/tmp", exist_ok=True)
+            self._spool = Spool(f"{self.home}/queue", self._env)
+        except OSError as error:
+            raise storage_error(error, "opening the ledger") from error
+        self._lock = FileLock(f"{self.home}/commit.lock")
+        self._state = State(f"{self.home}/state.db", self.ledger, self._env)
+        self._leader = Leader(
+            self.ledger, f"{self.home}/tmp", self._spool, self._state, self._env, self._validators
+        )
+
+    def _enter(self) -> None:
+        if self._pid != os.getpid():
+            self._reset()
+
+    # Reading
+
+    def tip(self) -> CommitId | None:
+        """See Store.tip."""
+        return refs.read(self.ledger)
+
+    def _fresh(self) -> State:
+        """The state cache, brought up to the branch."""
+        self._enter()
+        state = self._state
+        tip = refs.read(self.ledger)
+        if tip is not None and state.commit() != tip:
+            # Either a leader is between the ref and the cache, or the commit is another git's: wait, look again.
+            with state.writing():
+                tip = refs.read(self.ledger)
+                if tip is not None and state.commit() != tip:
+                    state.catch_up(tip)
+        if state.meta("format") > FORMAT:
+            raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to read it.")
+        return state
+
+    def read(self, path: str) -> Version | None:
+        """See Store.read."""
+        with self._mutex, _reporting():
+            return self._fresh().read(path)
+
+    def read_many(self, paths: Sequence[str]) -> dict[str, Version]:
+        """See Store.read_many."""
+        with self._mutex, _reporting():
+            state = self._fresh()
+            with state.reading():
+                found = [state.read(path) for path in paths]
+            return {version.path: version for version in found if version}
+
+    def blob(self, version: BlobId) -> bytes:
+        """See Store.blob."""
+        if len(version) != 40 or not set(version) <= set("0123456789abcdef"):
+            raise NotFound(f"{version!r} is not the name of a version: 40 hex digits, as `swarm history` shows them.")
+        with _reporting():
+            return next(cat_blobs(self.ledger, [version]))
+
+    def paths(self, prefix: str = "") -> Iterator[tuple[str, BlobId]]:
+        """See Store.paths."""
+        with self._mutex, _reporting():
+            return iter(list(self._fresh().paths(prefix)))
+
+    def changes(self, mark: str | None) -> Changes:
+        """See Store.changes."""
+        with self._mutex, _reporting():
+            return self._fresh().changes(mark)
+
+    def history(self, path: str | None = None, limit: int | None = None) -> Iterator[Commit]:
+        """See Store.history."""
+        return read_history(self.ledger, self.tip(), path, limit)
+
+    # Writing
+
+    def submit(self, request: Request) -> Receipt:
+        """See Store.submit."""
+        check_request(request)
+        with self._mutex:
+            self._enter()
+            try:
+                outcome = self._submit(request)
+            except OSError as error:
+                raise storage_error(error, "writing the ledger") from error
+        if not isinstance(outcome, Receipt):
+            raise outcome
+        return outcome
+
+    def _submit(self, request: Request) -> Outcome:
+        env = self._env
+        if self._mailbox is None:
+            self._mailbox = self._spool.mailbox(f"{env.random.getrandbits(64):016x}")
+        name = self._spool.put(request, self._mailbox.token)
+        try:
+            return self._await(request, name, self._mailbox)
+        except BaseException:
+            self._spool.withdraw(name)
+            raise
+
+    def _await(self, request: Request, name: str, mailbox: Mailbox) -> Outcome:
+        env = self._env
+        deadline = env.monotonic() + self._patience
+        pause = 0.02
+        while True:
+            if self._lock.try_acquire():
+                outcome = self._lead(name)
+                if outcome is not None:
+                    return outcome
+                messages = mailbox.wait(0)
+            else:
+                messages = mailbox.wait(pause)
+            for message in messages:
+                if message.get("request") == request.id:
+                    return decode_outcome(request.id, message)
+            if not messages:
+                # No wake-up: a leader may have died after the ref moved, or the mailbox was deleted.
+                outcome = self._recorded(request)
+                if outcome is not None:
+                    return outcome
+                pause = min(pause * 2, 0.2)
+            if env.monotonic() > deadline:
+                return self._give_up(request, name)
+
+    def _lead(self, name: str) -> Outcome | None:
+        """Be the leader, the lock being held; the outcome of the request `name` if it was among those served."""
+        lock, spool = self._lock, self._spool
+        try:
+            unclean = self._first_tenure or lock.note() != ""
+            lock.write_note(json.dumps({"pid": os.getpid(), "since": round(self._env.time(), 3)}))
+            self._env.point("leading")
+            if unclean:
+                with self._state.writing():
+                    refs.remove_leftovers(self.ledger)
+                self._first_tenure = False
+            outcome = self._leader.serve(name, leftovers=unclean)
+            lock.write_note("")
+        finally:
+            lock.release()
+        # Whoever queued after the last look, and found the lock held, is waiting for this.
+        waiting = spool.waiting()
+        if waiting:
+            spool.wake(waiting[0])
+        compact_if_due(self.home, self._env)
+        return outcome
+
+    def _recorded(self, request: Request) -> Outcome | None:
+        state = self._state
+        tip = refs.read(self.ledger)
+        if tip is None or state.commit() != tip:
+            return None  # a leader is at work; its batch may hold the request
+        row = state.request(request.id)
+        if row is None:
+            return None
+        commit, refusal = row
+        if commit:
+            return receipt_from_history(self.ledger, request, commit)
+        return decode_outcome(request.id, json.loads(refusal or "{}"))
+
+    def _give_up(self, request: Request, name: str) -> Outcome:
+        holder: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            holder = json.loads(self._lock.note())
+        who = f"process {holder['pid']}" if "pid" in holder else "another process"
+        waited = f"{who} has held the ledger for over {self._patience:.0f} s without going on"
+        if self._spool.withdraw(name):
+            return Busy(f"{waited}; nothing was written. Resume or end it, then try again.")
+        return Unconfirmed(
+            request.id,
+            f"{waited} and has this write (request {request.id}). Resume or end it: the write is then finished "
+            "or dropped; look with `swarm history` before you repeat it.",
+        )
+
+    def initialise(self, agent: str, request: str) -> None:
+        """Make the first commit, the shared settings, unless somebody has."""
+        if self.tip() is not None:
+            return
+        settings = Put("swarm.yaml", "swarm.yaml", SETTINGS.encode(), None)
+        with contextlib.suppress(Conflict):
+            self.submit(
+                Request(request, agent, "init", int(self._env.time()), "Begin the ledger", (settings,))
+            )
+
+    def close(self) -> None:
+        """See Store.close."""
+        if self._pid != os.getpid():
+            return
+        self._state.close()
+        self._lock.close()
+        if self._mailbox is not None:
+            self._mailbox.close()
+            self._mailbox = None
+
+
+@contextlib.contextmanager
+def _reporting() -> Iterator[None]:
+    """OSError and SQLite's errors as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, "reading the ledger") from error
+    except sqlite3.Error as error:
+        raise Damaged(f"the state cache cannot be read ({error}); run `swarm doctor`.") from error
+

@@ -1,0 +1,82 @@
+"""The ledger's history as git tells it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+from .errors import Damaged
+from .git import environment
+from .store import BlobId, Commit, CommitId
+
+__all__ = ["read_history"]
+
+_FORMAT = "tformat:%x1e%H%x1f%P%x1f%an%x1f%at%x1f%s%x1f%(trailers:only,unfold)%x1f"
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
+_ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+
+
+def read_history(ledger: str, tip: CommitId | None, path: str | None, limit: int | None) -> Iterator[Commit]:
+    """Commits reachable from `tip` that changed `path` (or all), newest first, as they are read from git."""
+    if tip is None:
+        return
+    command = ["git", f"--git-dir={ledger}", "-c", "core.quotePath=false", "log", f"--format={_FORMAT}"]
+    command += ["--raw", "--no-abbrev", "--no-renames", "--root", "-r", "--first-parent", "-m"]
+    if limit is not None:
+        command.append(f"-n{limit}")
+    command += [tip, "--"]
+    if path is not None:
+        command.append(f":(literal,top){path}")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
+    with process:
+        finished = False
+        try:
+            block = b""
+            for line in process.stdout:
+                if line.startswith(b"\x1e") and block:
+                    yield _commit(block)
+                    block = b""
+                block += line
+            if block:
+                yield _commit(block)
+            finished = True
+        finally:
+            if not finished:
+                process.kill()
+        error = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode:
+        raise Damaged(f"git log failed on {ledger}: {error.partition(chr(10))[0]}. Run `swarm doctor`.")
+
+
+def _commit(block: bytes) -> Commit:
+    name, parents, author, at, subject, trailers, raw = block[1:].split(b"\x1f", 6)
+    pairs = []
+    for line in trailers.decode(errors="replace").splitlines():
+        key, separator, value = line.partition(": ")
+        if separator:
+            pairs.append((key, value))
+    changed: list[tuple[str, BlobId | None]] = []
+    for entry in raw.splitlines():
+        if entry.startswith(b":"):
+            meta, _, path = entry.partition(b"\t")
+            new = meta.split()[3].decode()
+            changed.append((_unquote(path), BlobId(new) if new.strip("0") else None))
+    return Commit(
+        CommitId(name.decode()),
+        tuple(CommitId(parent) for parent in parents.decode().split()),
+        author.decode(errors="replace"),
+        int(at),
+        subject.decode(errors="replace"),
+        tuple(pairs),
+        tuple(changed),
+    )
+
+
+def _unquote(path: bytes) -> str:
+    if path.startswith(b'"') and path.endswith(b'"'):
+        path = _ESCAPE.sub(
+            lambda m: _ESCAPED.get(m[1]) or (bytes([int(m[1], 8)]) if m[1].isdigit() else m[1]), path[1:-1]
+        )
+    return path.decode(errors="backslashreplace")

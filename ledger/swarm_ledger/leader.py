@@ -1,0 +1,244 @@
+"""The leader: whoever holds the commit lock takes what is queued and commits it, one pack and one ref move a batch.
+
+On disk, in this order: the pack and its index are written outside the repository and fsynced; they are renamed
+into it beside a `.keep`, and the directory is fsynced; the ref moves by compare-and-swap and its directory is
+fsynced; then the writers are answered. A leader that dies at any point leaves either nothing or a finished batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+
+from . import refs
+from .chain import Chain, TreeCache
+from .decide import Draft, Validator
+from .env import Env, storage_error
+from .errors import NewerFormat, SwarmError, Unconfirmed
+from .git import git
+from .objects import encode_pack
+from .spool import Outcome, Spool, encode_outcome
+from .state import State
+from .store import Append, CommitId, Receipt, Request
+
+__all__ = ["FORMAT", "Leader"]
+
+FORMAT = 1
+"""Of the ledger, as `swarm.yaml` states it."""
+
+_BATCH = 512
+_TENURE_S = 0.010
+"""How long a leader goes on for others. Its own caller waits meanwhile, so it is short."""
+
+_GAP_S = 0.0025
+"""How long it waits for writers that it has just answered to come back with more."""
+
+
+class Leader:
+    """Commits batches; used only while the commit lock is held."""
+
+    def __init__(
+        self, ledger: str, scratch: str, spool: Spool, state: State, env: Env, validators: Sequence[Validator]
+    ) -> None:
+        self._ledger, self._scratch, self._spool = ledger, scratch, spool
+        self._state, self._env, self._validators = state, env, validators
+        self._cache = TreeCache()
+
+    def serve(self, own: str, leftovers: bool) -> Outcome | None:
+        """Commit until nothing is queued or the tenure ends; the outcome of the request named `own`, if it was taken.
+
+        With `leftovers`, first finish what a leader that died had taken.
+        """
+        env = self._env
+        until = env.monotonic() + _TENURE_S
+        mine: Outcome | None = None
+        names = self._spool.leftovers() if leftovers else []
+        expected = 0
+        while True:
+            names = [*names, *self._gather(expected)][:_BATCH]
+            if not names:
+                return mine
+            batch = self._spool.take(names)
+            env.point("taken")
+            for (name, request), outcome in zip(batch, self._commit([r for _, r in batch]), strict=True):
+                if name == own:
+                    mine = outcome
+                self._spool.answer(name, request.id, outcome)
+            env.point("answered")
+            names = []
+            expected = len(batch) - 1  # the others; this process is busy leading
+            if mine is not None and (expected < 1 or env.monotonic() > until):
+                return mine
+
+    def _gather(self, expected: int) -> list[str]:
+        """What is queued; waits a moment for `expected` requests, as long as they keep coming."""
+        names = self._spool.waiting()
+        deadline = self._env.monotonic() + _GAP_S
+        while len(names) < expected and self._env.monotonic() < deadline:
+            self._env.sleep(0.0003)
+            names = self._spool.waiting()
+        return names
+
+    def _commit(self, batch: list[Request]) -> list[Outcome]:
+        """Commit `batch`: the outcome of each request, in order. No exception of the disk leaves here."""
+        try:
+            while True:
+                outcomes = self._try_commit(batch)
+                if outcomes is not None:
+                    return outcomes
+        except _Moved as moved:
+            return [Unconfirmed(r.id, str(moved)) for r in batch]
+        except OSError as error:
+            failed: SwarmError = storage_error(error, "writing the ledger")
+        except sqlite3.Error as error:
+            failed = storage_error(OSError(None, str(error)), "writing the state cache")
+        except SwarmError as error:
+            failed = error
+        self._cache.clear()
+        return [failed for _ in batch]
+
+    def _try_commit(self, batch: list[Request]) -> list[Outcome] | None:
+        """One attempt; None when the branch moved meanwhile and all must be decided anew."""
+        state, env = self._state, self._env
+        outcomes: dict[str, Outcome] = {}
+        moved = False
+        try:
+            with state.writing():
+                tip = refs.read(self._ledger)
+                if tip is not None and tip != state.commit():
+                    state.catch_up(tip)
+                    self._cache.clear()
+                if state.meta("format") > FORMAT:
+                    raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to write to it.")
+                chain, draft = self._build(batch, tip, outcomes)
+                if chain.objects:
+                    seq = state.next_seq()
+                    news = [v for v in draft.written.values() if v]
+                    state.put_files(seq, news, [p for p, v in draft.written.items() if v is None])
+                    state.put_trees((d, name, raw) for d, (name, raw) in chain.trees.items())
+                    state.put_requests(seq, (_row(request, outcomes[request.id]) for request in batch))
+                    assert chain.tip is not None  # noqa: S101 - objects were built, so a commit was
+                    state.put_commit(chain.tip)
+                    keep = self._write_pack(chain)
+                    try:
+                        moved = self._move(keep, tip)
+                    finally:
+                        with contextlib.suppress(OSError):
+                            env.disk.unlink(keep)
+                    if not moved:
+                        raise _Lost
+                    chain.settle()
+                    env.point("before-state-commit")
+        except _Lost:
+            self._cache.clear()
+            return None
+        except (sqlite3.Error, OSError):
+            if not moved:
+                raise
+            # The batch is on the branch and on disk; only the cache could not record it, and it will catch up.
+        return [outcomes[request.id] for request in batch]
+
+    def _build(
+        self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]
+    ) -> tuple[Chain, Draft]:
+        state = self._state
+        draft = Draft(state.version, state.newest)
+        chain = Chain(tip, state, self._cache)
+        for request in batch:
+            if request.id in outcomes:
+                continue
+            done = state.request(request.id)
+            if done and done[0]:
+                outcomes[request.id] = receipt_from_history(self._ledger, request, done[0])
+                continue
+            try:
+                for validator in self._validators:
+                    validator(request, draft)
+                writes, paths = draft.apply(request)
+            except SwarmError as refusal:
+                outcomes[request.id] = refusal
+                continue
+            outcomes[request.id] = Receipt(request.id, chain.add(request, writes), paths)
+        return chain, draft
+
+    def _write_pack(self, chain: Chain) -> str:
+        """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
+        disk, env = self._env.disk, self._env
+        checksum, pack, index = encode_pack(chain.objects)
+        scratch = f"{self._scratch}/{checksum}.{env.random.getrandbits(48):012x}"
+        target = f"{self._ledger}/objects/pack/pack-{checksum}"
+        made: list[str] = []
+        try:
+            disk.create(f"{scratch}.pack", pack)
+            made.append(f"{scratch}.pack")
+            disk.create(f"{scratch}.idx", index)
+            made.append(f"{scratch}.idx")
+            env.point("pack-written")
+            with contextlib.suppress(FileNotFoundError):  # of an attempt at the same batch that did not end
+                os.unlink(f"{target}.keep")
+            disk.create(f"{target}.keep", f"{chain.tip}\n".encode())
+            made.append(f"{target}.keep")
+            disk.rename(f"{scratch}.pack", f"{target}.pack")
+            made[0] = f"{target}.pack"
+            disk.rename(f"{scratch}.idx", f"{target}.idx")
+            made[1] = f"{target}.idx"
+            env.point("pack-renamed")
+            disk.sync_directory(os.path.dirname(target))
+            env.point("pack-durable")
+        except BaseException:
+            for path in reversed(made):
+                with contextlib.suppress(OSError):
+                    disk.unlink(path)
+            raise
+        return f"{target}.keep"
+
+    def _move(self, keep: str, tip: CommitId | None) -> bool:
+        try:
+            return refs.move(self._ledger, keep, tip, self._env)
+        except OSError as error:
+            if refs.read(self._ledger) == _first_line(keep):
+                raise _Moved(
+                    f"the write is on the branch, but the disk did not confirm it ({error.strerror}); "
+                    "look with `swarm history` before you repeat it."
+                ) from error
+            raise
+
+
+class _Lost(Exception):  # noqa: N818 - not an error: another git moved the branch first
+    """The compare-and-swap lost."""
+
+
+class _Moved(Exception):  # noqa: N818
+    """The ref moved, but its directory could not be fsynced."""
+
+
+def _first_line(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.readline().rstrip("\n")
+
+
+def _row(request: Request, outcome: Outcome) -> tuple[str, str | None, str | None]:
+    if isinstance(outcome, Receipt):
+        return request.id, outcome.commit, None
+    return request.id, None, json.dumps(encode_outcome(outcome))
+
+
+def receipt_from_history(ledger: str, request: Request, commit: CommitId) -> Receipt:
+    """The receipt of a request that a leader committed without answering."""
+    changed: list[str] = []
+    if any(isinstance(op, Append) for op in request.ops):
+        out = git(ledger, "diff-tree", "--root", "-r", "-z", "--no-commit-id", "--name-only", commit)
+        changed = out.decode(errors="backslashreplace").split("\0")
+    paths = []
+    for op in request.ops:
+        if not isinstance(op, Append):
+            paths.append(op.path)
+            continue
+        inside = [path for path in changed if path.startswith(op.directory)]
+        holding = [p for p in inside if op.section in git(ledger, "cat-file", "blob", f"{commit}:{p}")]
+        paths.append((holding or inside)[-1])
+    return Receipt(request.id, commit, tuple(paths))
+
