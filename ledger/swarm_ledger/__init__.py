@@ -1,0 +1,64 @@
+"""The ledger of a swarm: entries as markdown in a git store that loses no write.
+
+The names here cost little to import. Documents are in `swarm_ledger.entry`, their models in `swarm_ledger.schema`,
+the stores in `swarm_ledger.memory` and `swarm_ledger.gitstore`.
+"""
+
+from .errors import (
+    BadInput,
+    Busy,
+    Conflict,
+    Damaged,
+    NewerFormat,
+    NotFound,
+    Refused,
+    StorageError,
+    SwarmError,
+    TryAgain,
+    Unconfirmed,
+)
+from .ids import KINDS, AgentName, EntryId, agent_name, entity_id, id_of, kind_of, new_id, path_of, plan_id, slugify
+from .logbook import LogEntry
+from .store import Append, BlobId, Change, Changes, Commit, CommitId, Delete, Op, Put, Receipt, Request, Store, Version
+from .times import format_time, parse_time
+
+__all__ = [
+    "KINDS",
+    "AgentName",
+    "Append",
+    "BadInput",
+    "BlobId",
+    "Busy",
+    "Change",
+    "Changes",
+    "Commit",
+    "CommitId",
+    "Conflict",
+    "Damaged",
+    "Delete",
+    "EntryId",
+    "LogEntry",
+    "NewerFormat",
+    "NotFound",
+    "Op",
+    "Put",
+    "Receipt",
+    "Refused",
+    "Request",
+    "StorageError",
+    "Store",
+    "SwarmError",
+    "TryAgain",
+    "Unconfirmed",
+    "Version",
+    "agent_name",
+    "entity_id",
+    "format_time",
+    "id_of",
+    "kind_of",
+    "new_id",
+    "parse_time",
+    "path_of",
+    "plan_id",
+    "slugify",
+]
