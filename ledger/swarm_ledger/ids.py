@@ -6,13 +6,14 @@ A path is a pure function of an id, and ids need no coordination. Dated kinds ar
 
 from __future__ import annotations
 
-import random
 import re
-import unicodedata
 from datetime import UTC, date, datetime
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 from .errors import BadInput
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = [
     "ALPHABET",
@@ -128,6 +129,8 @@ def slugify(text: str) -> str:
 
     A longer one ends at the last whole word that fits. Raises BadInput if nothing is left.
     """
+    import unicodedata  # a shared library that only naming needs
+
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     slug = "-".join(re.findall("[a-z0-9]+", ascii_text))
     if not slug:
