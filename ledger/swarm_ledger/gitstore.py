@@ -1,4 +1,7 @@
-"""The git store: a bare repository of our own, written by daemonless group commit. See leader.py, spool.py, state.py."""
+"""The git store: a bare repository of our own, written by daemonless group commit.
+
+leader.py commits, spool.py brings requests and answers, state.py is what is read.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ from . import refs
 from .compact import compact_if_due
 from .decide import Validator, check_request
 from .env import Env, storage_error
-from .errors import Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
+from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
 from .filelock import FileLock
 from .git import cat_blobs
 from .history import read_history
 from .leader import FORMAT, Leader, receipt_from_history
+from .place import network_filesystem
 from .spool import Mailbox, Outcome, Spool, decode_outcome
 from .state import State
 from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Version
@@ -50,13 +54,22 @@ format: {FORMAT}
 
 
 def create_repository(home: str, env: Env) -> None:
-    """Make an empty ledger in `home` unless one is there. Safe when many do it at once."""
+    """Make an empty ledger in `home` unless one is there. Safe when many do it at once.
+
+    Raises BadInput on a network file system, where neither locks nor renames hold, and StorageError.
+    """
+    kind = network_filesystem(home)
+    if kind:
+        raise BadInput(
+            f"{home} is on a network file system ({kind}), where locks do not hold; "
+            "set SWARM_HOME to a local directory."
+        )
     ledger = f"{home}/ledger.git"
     try:
         os.makedirs(f"{home}/tmp", exist_ok=True)
         if os.path.isdir(ledger):
             return
-        draft = f"{home}/tmp/ledger-{env.random.getrandbits(64):016x}"
+        draft = f"{home}/tmp/ledger-{env.rng.getrandbits(64):016x}"
         for name in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "hooks"):
             os.makedirs(f"{draft}/{name}")
         env.disk.create(f"{draft}/HEAD", f"ref: refs/heads/{refs.BRANCH}\n".encode())
@@ -79,7 +92,12 @@ class GitStore:
     """A ledger in `home`, which `create_repository` has made. One object for one process and its threads."""
 
     def __init__(
-        self, home: str, env: Env | None = None, *, validators: Sequence[Validator] = (), patience: float = 30.0
+        self,
+        home: str,
+        env: Env | None = None,
+        *,
+        validators: Sequence[Validator] = (),
+        patience: float = 30.0,
     ) -> None:
         """`patience`: seconds that a write waits for a leader that does not go on, before Busy or Unconfirmed."""
         self.home = home
@@ -105,9 +123,7 @@ class GitStore:
             raise storage_error(error, "opening the ledger") from error
         self._lock = FileLock(f"{self.home}/commit.lock")
         self._state = State(f"{self.home}/state.db", self.ledger, self._env)
-        self._leader = Leader(
-            self.ledger, f"{self.home}/tmp", self._spool, self._state, self._env, self._validators
-        )
+        self._leader = Leader(self.ledger, f"{self.home}/tmp", self._spool, self._state, self._env, self._validators)
 
     def _enter(self) -> None:
         if self._pid != os.getpid():
@@ -126,7 +142,11 @@ class GitStore:
         tip = refs.read(self.ledger)
         if tip is not None and state.commit() != tip:
             # Either a leader is between the ref and the cache, or the commit is another git's: wait, look again.
-            with state.writing():
+            # A leader that is stopped just there must not stop readers: the cache is then still one commit's
+            # state, with every write that was acknowledged.
+            known = state.commit() is not None
+            impatience = contextlib.suppress(Busy) if known else contextlib.nullcontext()
+            with impatience, state.writing(patience=0.25 if known else 10.0):
                 tip = refs.read(self.ledger)
                 if tip is not None and state.commit() != tip:
                     state.catch_up(tip)
@@ -186,15 +206,22 @@ class GitStore:
     def _submit(self, request: Request) -> Outcome:
         env = self._env
         if self._mailbox is None:
-            self._mailbox = self._spool.mailbox(f"{env.random.getrandbits(64):016x}")
+            self._mailbox = self._spool.mailbox(f"{env.rng.getrandbits(64):016x}")
         name = self._spool.put(request, self._mailbox.token)
+        answered = False
         try:
-            return self._await(request, name, self._mailbox)
+            outcome, answered = self._await(request, name, self._mailbox)
+            return outcome
         except BaseException:
             self._spool.withdraw(name)
             raise
+        finally:
+            if not answered:  # see Spool._spare
+                self._mailbox.close()
+                self._mailbox = None
 
-    def _await(self, request: Request, name: str, mailbox: Mailbox) -> Outcome:
+    def _await(self, request: Request, name: str, mailbox: Mailbox) -> tuple[Outcome, bool]:
+        """The outcome, and whether a leader answered (rather than that it was found out)."""
         env = self._env
         deadline = env.monotonic() + self._patience
         pause = 0.02
@@ -202,32 +229,34 @@ class GitStore:
             if self._lock.try_acquire():
                 outcome = self._lead(name)
                 if outcome is not None:
-                    return outcome
+                    mailbox.wait(0)  # the answer to ourselves
+                    return outcome, True
                 messages = mailbox.wait(0)
             else:
                 messages = mailbox.wait(pause)
             for message in messages:
                 if message.get("request") == request.id:
-                    return decode_outcome(request.id, message)
+                    return decode_outcome(request.id, message), True
             if not messages:
                 # No wake-up: a leader may have died after the ref moved, or the mailbox was deleted.
                 outcome = self._recorded(request)
                 if outcome is not None:
-                    return outcome
+                    return outcome, False
                 pause = min(pause * 2, 0.2)
             if env.monotonic() > deadline:
-                return self._give_up(request, name)
+                return self._give_up(request, name), False
 
     def _lead(self, name: str) -> Outcome | None:
         """Be the leader, the lock being held; the outcome of the request `name` if it was among those served."""
         lock, spool = self._lock, self._spool
         try:
             unclean = self._first_tenure or lock.note() != ""
-            lock.write_note(json.dumps({"pid": os.getpid(), "since": round(self._env.time(), 3)}))
+            lock.write_note(json.dumps({"pid": os.getpid(), "since": round(self._env.now(), 3)}))
             self._env.point("leading")
             if unclean:
                 with self._state.writing():
                     refs.remove_leftovers(self.ledger)
+                self._remove_scratch()
                 self._first_tenure = False
             outcome = self._leader.serve(name, leftovers=unclean)
             lock.write_note("")
@@ -239,6 +268,12 @@ class GitStore:
             spool.wake(waiting[0])
         compact_if_due(self.home, self._env)
         return outcome
+
+    def _remove_scratch(self) -> None:
+        for name in os.listdir(f"{self.home}/tmp"):
+            if name.endswith((".pack", ".idx")) and not name.startswith("merge-"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{self.home}/tmp/{name}")
 
     def _recorded(self, request: Request) -> Outcome | None:
         state = self._state
@@ -273,9 +308,7 @@ class GitStore:
             return
         settings = Put("swarm.yaml", "swarm.yaml", SETTINGS.encode(), None)
         with contextlib.suppress(Conflict):
-            self.submit(
-                Request(request, agent, "init", int(self._env.time()), "Begin the ledger", (settings,))
-            )
+            self.submit(Request(request, agent, "init", int(self._env.now()), "Begin the ledger", (settings,)))
 
     def close(self) -> None:
         """See Store.close."""
@@ -297,4 +330,3 @@ def _reporting() -> Iterator[None]:
         raise storage_error(error, "reading the ledger") from error
     except sqlite3.Error as error:
         raise Damaged(f"the state cache cannot be read ({error}); run `swarm doctor`.") from error
-

@@ -23,7 +23,7 @@ from .store import BlobId, Change, Changes, CommitId, Version
 __all__ = ["State"]
 
 _SCHEMA_VERSION = 1
-_SCHEMA = f"""
+_SCHEMA = """
 PRAGMA journal_mode = WAL;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -31,9 +31,9 @@ CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, blob BLOB NOT NULL, seq
 CREATE INDEX IF NOT EXISTS files_by_seq ON files (seq);
 CREATE TABLE IF NOT EXISTS gone (path TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS trees (dir TEXT PRIMARY KEY, name BLOB NOT NULL, raw BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS requests (id TEXT PRIMARY KEY, commit_id BLOB, refusal TEXT, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (id TEXT PRIMARY KEY, commit_id BLOB, refusal TEXT, seq INTEGER NOT NULL);
 INSERT OR IGNORE INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('seq', 0), ('commit', NULL), ('format', 1);
-PRAGMA user_version = {_SCHEMA_VERSION};
+PRAGMA user_version = 1;
 COMMIT;
 """
 _REQUESTS_KEPT = 20_000
@@ -77,7 +77,7 @@ class State:
         self._db = db
         return db
 
-    def _retrying(self, action: Callable[[], Any]) -> Any:
+    def _retrying(self, action: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
         """`action()`, once more on a fresh file when SQLite finds the old one damaged."""
         try:
             return action()
@@ -116,11 +116,19 @@ class State:
             self._db = None
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """A write transaction: committed at the end, rolled back on an exception."""
-        self.db.execute("BEGIN IMMEDIATE")
-        db = self._db
-        assert db is not None  # noqa: S101 - `self.db` has just opened it
+    def writing(self, patience: float = _LOCK_PATIENCE_S) -> Iterator[None]:
+        """A write transaction: committed at the end, rolled back on an exception.
+
+        Raises Busy when another process has held it for `patience` seconds.
+        """
+        db = self.db
+        db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise Busy(f"another process has held {self._path} for over {patience:.1f} s; try again.") from None
         try:
             yield
             db.execute("COMMIT")
@@ -240,7 +248,10 @@ class State:
         """Record (request, commit in hex or None, refusal as JSON or None)."""
         self.db.executemany(
             "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)",
-            [(request, bytes.fromhex(commit) if commit else None, refusal, seq) for request, commit, refusal in outcomes],
+            [
+                (request, bytes.fromhex(commit) if commit else None, refusal, seq)
+                for request, commit, refusal in outcomes
+            ],
         )
         if seq % 1000 == 0:
             self.db.execute("DELETE FROM requests WHERE seq < ?", (seq - _REQUESTS_KEPT,))
