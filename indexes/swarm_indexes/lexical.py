@@ -1,0 +1,327 @@
+"""Lexical search over the ledger: SQLite FTS5 with BM25F, stemmed, brought up to date by the search itself.
+
+The index is one file derived from the ledger. It notes the commit that it reflects, so a search after a write
+takes in what changed since, and any process sees every write that was acknowledged before it asked. A query
+imports light modules of the standard library only; YAML is read when entries are taken in.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from swarm_ledger.env import Env
+from swarm_ledger.errors import BadInput
+
+from .indexfile import IndexFile
+from .maxscore import top
+from .moments import bound
+from .terms import clean, facet, query_terms
+
+if TYPE_CHECKING:
+    from swarm_ledger.store import Changes, Store
+
+    from .rows import Row
+
+__all__ = ["TERMS", "Hit", "LexicalIndex"]
+
+_T = TypeVar("_T")
+
+TERMS = 64
+"""How many distinct terms of a query are searched for; `LexicalIndex.terms_left_out` counts the others."""
+
+_APPLICATION, _VERSION = 0x53574C58, 1
+_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, entities"
+_INDEXED = "title, body, names, paths, parts, facets"
+_COLUMNS = f"{_KEPT}, {_INDEXED}"
+"""The fields of rows.Row, in its order."""
+_SCHEMA = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE file (n INTEGER PRIMARY KEY, path TEXT UNIQUE, version TEXT NOT NULL, flaw TEXT NOT NULL);
+CREATE TABLE entry (n INTEGER PRIMARY KEY, file INTEGER NOT NULL, {_COLUMNS});
+CREATE INDEX entry_file ON entry (file);
+CREATE INDEX entry_id ON entry (id);
+CREATE INDEX entry_moment ON entry (moment);
+CREATE INDEX entry_kind ON entry (kind, moment);
+CREATE INDEX entry_by ON entry (by_, moment);
+CREATE INDEX entry_room ON entry (room, moment);
+CREATE VIRTUAL TABLE words USING fts5
+    ({_INDEXED}, content = 'entry', content_rowid = 'n', tokenize = 'porter unicode61');
+"""
+# S608 looks for data in SQL; these are texts of ours, and data are parameters.
+_SELECT_ROWS = f"SELECT n, {_COLUMNS} FROM entry WHERE file = ?"  # noqa: S608
+_INSERT_ROW = f"INSERT INTO entry (file, {_COLUMNS}) VALUES (?{', ?' * _COLUMNS.count(',')}, ?)"  # noqa: S608
+_INSERT_WORDS = f"INSERT INTO words (rowid, {_INDEXED}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_DELETE_WORDS = f"INSERT INTO words (words, rowid, {_INDEXED}) SELECT 'delete', n, {_INDEXED} FROM entry WHERE n = ?"  # noqa: S608
+_SELECT_HITS = """
+SELECT entry.n, id, kind, title, by_, at, valid_from, path, version, room, status, ref, entities, body
+FROM entry JOIN file ON file.n = entry.file WHERE
+"""
+_BULK = 1000
+"""From so many files in one catch-up on, the postings are merged into one segment at its end."""
+
+_TITLE_CHARACTERS = 80
+_SNIPPET_WORDS = 32
+
+
+class Hit(NamedTuple):
+    """An entry that was found. `version` is the blob id of its file; `score` is higher for better, 0 if unasked.
+
+    A log entry's title is the start of its text. "…" in `title` and `snippet` marks where text was left out.
+    `ref` is what the entry says that it stands for elsewhere, as a turn of an imported conversation does.
+    """
+
+    id: str
+    kind: str
+    title: str
+    by: str
+    at: str
+    valid_from: str | None
+    path: str
+    version: str
+    score: float
+    snippet: str
+    room: str
+    entities: tuple[str, ...]
+    ref: str
+    status: str
+
+
+class LexicalIndex:
+    """The index of `store` in the file `path`, for one thread. Other processes may use the same file."""
+
+    def __init__(self, path: str, store: Store, env: Env | None = None) -> None:
+        self._store = store
+        self._file = IndexFile(path, _SCHEMA, _APPLICATION, _VERSION, env or Env())
+        self.terms_left_out = 0
+        """How many distinct terms of the last query were beyond `TERMS` and not searched for."""
+
+    @property
+    def rebuilt(self) -> str:
+        """Why this object made the file anew: "missing", "foreign", "damaged" or "asked for"; "" if it did not."""
+        return self._file.rebuilt
+
+    def catch_up(self) -> int:
+        """Take in what the ledger holds by now; the number of entries that were written or removed for it.
+
+        One transaction, one process at a time. Raises Busy, StorageError, and what the store raises.
+        """
+        return self._file.run(self._catch_up)
+
+    def reindex(self) -> int:
+        """Build the index from nothing; the number of entries in it."""
+        self._file.discard("asked for")
+        return self.catch_up()
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        kind: str | None = None,
+        by: str | None = None,
+        entity: str | None = None,
+        room: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Hit]:
+        """The `k` best entries with any of the query's terms, best first; ties newest first, then by id.
+
+        Without a term (nothing but stop words) the filters alone decide, newest first. `since` and `until` (ISO
+        8601, both included, a date means the whole day) hold for `valid_from` where an entry has one, else for
+        `at`. `entity` is an entity's id, its slug, or a name as an entry lists it, in any case.
+        Raises BadInput where there is neither a term nor a filter, and what `catch_up` raises.
+        """
+        if k < 1:
+            raise BadInput(f"k: {k} is not a number of hits; ask for 1 or more.")
+        terms, self.terms_left_out = query_terms(query, TERMS)
+        equal = {"kind": kind, "by": by, "room": room, "entity": entity and entity.casefold()}
+        filters = {field: value for field, value in equal.items() if value}
+        low = bound("since", since) if since else None
+        high = bound("until", until, end=True) if until else None
+        if not terms and not filters and low is None and high is None:
+            raise BadInput("nothing to search for: give a word that is not a stop word, or a filter.")
+        span = (-1e18 if low is None else low, 1e18 if high is None else high)
+        timed = low is not None or high is not None
+        k = min(k, 1 << 30)
+
+        def work(db: sqlite3.Connection) -> list[Hit]:
+            if not terms:
+                return [_hit(row, 0.0, "") for row in _newest(db, filters, span if timed else None, k)]
+            facets = "".join(f'facets : "{facet(field, value)}" AND ' for field, value in filters.items())
+            # The + keeps SQLite from running the full-text query once for each row of the span.
+            within = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)" if timed else ""
+            db.execute("BEGIN")  # one state for the ranking and for what is shown of it
+            scores = top(db, terms, facets, within, span if timed else (), k)
+            hits = _best(db, scores, " OR ".join(f'"{term}"' for term in terms), k)
+            db.execute("COMMIT")
+            return hits
+
+        return self._up_to_date(work)
+
+    def get(self, entry_id: str) -> Hit | None:
+        """The entry with this id, or None; the place of a log entry is known only here."""
+        rows = self._up_to_date(lambda db: _fetch(db, "id = ? ORDER BY path LIMIT 1", (clean(entry_id),)))
+        return _hit(rows[0], 0.0, "") if rows else None
+
+    def flaws(self) -> list[tuple[str, str]]:
+        """(path, what is wrong) of the files that could not be read as entries, in path order."""
+        return self._up_to_date(
+            lambda db: db.execute("SELECT path, flaw FROM file WHERE flaw <> '' ORDER BY path").fetchall()
+        )
+
+    def close(self) -> None:
+        """Release the descriptors."""
+        self._file.close()
+
+    def _up_to_date(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        def caught_up(db: sqlite3.Connection) -> _T:
+            self._catch_up(db)  # inside, because the file may be made anew in between
+            return work(db)
+
+        return self._file.run(caught_up)
+
+    def _catch_up(self, db: sqlite3.Connection) -> int:
+        tip = self._store.tip()
+        if _meta(db, "commit") == tip:
+            return 0
+        db.execute("BEGIN IMMEDIATE")
+        if _meta(db, "commit") == tip:
+            db.execute("ROLLBACK")  # another process took it in while this one waited
+            return 0
+        changes = self._store.changes(_meta(db, "mark"))
+        touched = _apply(db, changes)
+        for key, value in (("mark", changes.mark), ("commit", changes.commit)):
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        db.execute("COMMIT")
+        return touched
+
+
+def _apply(db: sqlite3.Connection, changes: Changes) -> int:
+    from .rows import rows_of
+
+    touched = 0
+    if changes.complete:
+        there = {change.path for change in changes.changes}
+        for (path,) in db.execute("SELECT path FROM file").fetchall():
+            if path not in there:
+                touched += _forget(db, path)
+    for change in changes.changes:
+        version = change.version
+        if version is None:
+            touched += _forget(db, change.path)
+            continue
+        known = db.execute("SELECT n, version FROM file WHERE path = ?", (change.path,)).fetchone()
+        if known and known[1] == version.blob:
+            continue
+        rows, flaw = rows_of(change.path, version.text)
+        if known:
+            number = known[0]
+            db.execute("UPDATE file SET version = ?, flaw = ? WHERE n = ?", (version.blob, flaw, number))
+        else:
+            number = db.execute(
+                "INSERT INTO file (path, version, flaw) VALUES (?, ?, ?)", (change.path, version.blob, flaw)
+            ).lastrowid
+        touched += _write(db, number, rows, fresh=not known)
+    if len(changes.changes) >= _BULK:
+        db.execute("INSERT INTO words (words) VALUES ('optimize')")
+    return touched
+
+
+def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], *, fresh: bool) -> int:
+    """Make `rows` the rows of `file`, leaving alone those that are there already."""
+    old: dict[tuple[object, ...], int] = {}
+    if not fresh:
+        for n, *values in db.execute(_SELECT_ROWS, (file,)).fetchall():
+            old[tuple(values)] = n
+    new = [row for row in dict.fromkeys(rows) if old.pop(row, None) is None]
+    for n in old.values():
+        _remove(db, n)
+    for row in new:
+        n = db.execute(_INSERT_ROW, (file, *row)).lastrowid
+        db.execute(_INSERT_WORDS, (n, row.title, row.body, row.names, row.paths, row.parts, row.facets))
+    return len(new) + len(old)
+
+
+def _forget(db: sqlite3.Connection, path: str) -> int:
+    known = db.execute("SELECT n FROM file WHERE path = ?", (path,)).fetchone()
+    if known is None:
+        return 0
+    gone = _write(db, known[0], (), fresh=False)
+    db.execute("DELETE FROM file WHERE n = ?", known)
+    return gone
+
+
+def _remove(db: sqlite3.Connection, n: int) -> None:
+    # FTS5 keeps no copy of the text: to remove a row it has to be told what the row held.
+    db.execute(_DELETE_WORDS, (n,))
+    db.execute("DELETE FROM entry WHERE n = ?", (n,))
+
+
+def _meta(db: sqlite3.Connection, key: str) -> str | None:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
+
+
+def _newest(
+    db: sqlite3.Connection, filters: dict[str, str], span: tuple[float, float] | None, k: int
+) -> list[tuple[Any, ...]]:
+    columns = {"kind": "kind", "by": "by_", "room": "room"}
+    where = ["moment BETWEEN ? AND ?"] if span else []
+    values: list[object] = list(span or ())
+    for field, value in filters.items():
+        if field in columns:
+            where.append(f"{columns[field]} = ?")
+            values.append(clean(value))
+        else:
+            where.append("entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)")
+            values.append(f'facets : "{facet(field, value)}"')
+    order = "ORDER BY moment DESC, id, entry.n LIMIT ?"
+    return _fetch(db, f"{' AND '.join(where)} {order}", (*values, k))
+
+
+def _best(db: sqlite3.Connection, scores: dict[int, float], match: str, k: int) -> list[Hit]:
+    listed = "IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
+    keys = db.execute(f"SELECT n, moment, id FROM entry WHERE n {listed}", (str(list(scores)),))  # noqa: S608
+    newest_first = ((scores[n], -(moment or 0.0), identity, n) for n, moment, identity in keys)
+    chosen = [n for _, _, _, n in sorted(newest_first)[:k]]
+    found = {row[0]: row for row in _fetch(db, f"entry.n {listed}", (str(chosen),))}
+    return [_hit(found[n], -scores[n], _snippet(db, match, n)) for n in chosen]
+
+
+def _snippet(db: sqlite3.Connection, match: str, n: int) -> str:
+    """The part of the body with most of the terms; its start where the terms are elsewhere."""
+    sql = f"SELECT snippet(words, 1, '', '', '…', {_SNIPPET_WORDS}) FROM words WHERE words MATCH ? AND rowid = ?"  # noqa: S608
+    text: str = db.execute(sql, (match, n)).fetchone()[0]
+    return text
+
+
+def _fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    """What `_hit` takes, of the entries that `where` holds for."""
+    return db.execute(_SELECT_HITS + where, values).fetchall()
+
+
+def _hit(row: tuple[Any, ...], score: float, snippet: str) -> Hit:
+    _, identity, kind, title, by, at, valid_from, path, version, room, status, ref, entities, body = row
+    first = next((line for line in body.splitlines() if line.strip()), "")
+    return Hit(
+        id=identity,
+        kind=kind,
+        title=title or _cut(" ".join(first.split()), _TITLE_CHARACTERS),
+        by=by,
+        at=at,
+        valid_from=valid_from or None,
+        path=path,
+        version=version,
+        score=score,
+        snippet=" ".join((snippet or _cut(body, _SNIPPET_WORDS * 6)).split()),
+        room=room,
+        entities=tuple(entities.splitlines()),
+        ref=ref,
+        status=status,
+    )
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1].rstrip() + "…"

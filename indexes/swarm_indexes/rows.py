@@ -1,0 +1,176 @@
+"""A ledger file as rows of the index, one an entry, one for each entry of a log. Only here is YAML read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from swarm_ledger import ids, logbook
+from swarm_ledger.errors import BadInput
+from swarm_ledger.times import format_time
+
+from .moments import moment_of
+from .terms import clean, facet, pieces
+
+__all__ = ["Row", "rows_of"]
+
+
+class Row(NamedTuple):
+    """What the index keeps of one entry; the fields are its columns, in order."""
+
+    id: str
+    kind: str
+    by: str
+    at: str
+    valid_from: str
+    moment: float | None
+    """POSIX seconds of `valid_from`, else of `at`; None where neither is a time."""
+    room: str
+    status: str
+    ref: str
+    entities: str
+    """One a line."""
+    title: str
+    body: str
+    names: str
+    """What else it goes by or is filed under: entities, aliases, tags, key."""
+    paths: str
+    """Paths that it is about: cited, in its scope, or its own where that is a name (a plan, an entity)."""
+    parts: str
+    """The words inside identifiers."""
+    facets: str
+
+
+def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
+    """The rows of the file at `path`, and what is wrong with it, or "".
+
+    A file that is not an entry (by its path) gives none. A broken one gives a row with its text as it stands
+    (the first MiB of it), so that it can still be found; a broken log gives none.
+    """
+    if path.startswith("log/"):
+        try:
+            return [_log_row(found) for found in logbook.parse(data)], ""
+        except BadInput as error:
+            return [], str(error)
+    identity = ids.id_of(path)
+    if identity is None:
+        return [], ""
+    from swarm_ledger.entry import MAX_BYTES, Document  # costs the YAML library, which a log does not need
+
+    flaw = ""
+    fields: Mapping[str, object] = {}
+    try:
+        document = Document.parse(data)
+        fields, body = document.fields, document.body
+    except BadInput as error:
+        flaw, body = str(error), data[:MAX_BYTES].decode("utf-8", "replace")
+    kind = str(ids.kind_of(identity))
+    entities = _texts(fields.get("entities"))
+    own = [path.removesuffix(".md")] if kind in ("plan", "entity") else []
+    row = _row(
+        identity=identity,
+        kind=kind,
+        by=_text(fields.get("by")),
+        at=_text(fields.get("at")),
+        valid_from=_text(fields.get("valid_from")),
+        room=_text(fields.get("room")),
+        status=_text(fields.get("status")),
+        ref=_text(fields.get("ref")),
+        entities=[*entities, identity] if kind == "entity" else entities,
+        title=_text(fields.get("title")),
+        body=body,
+        names=[
+            *entities,
+            *_texts(fields.get("aliases")),
+            *_texts(fields.get("tags")),
+            _text(fields.get("key")),
+        ],
+        paths=[*own, *_texts(fields.get("scope")), *_cited(fields.get("citations"))],
+    )
+    return [row], flaw
+
+
+def _log_row(found: logbook.LogEntry) -> Row:
+    meta = found.meta
+    entities = _texts(meta.get("entities"))
+    return _row(
+        identity=found.id,
+        kind="log",
+        by=found.by,
+        at=format_time(found.at),
+        valid_from=_text(meta.get("valid_from")),
+        room=_text(meta.get("room")),
+        status=_text(meta.get("status")),
+        ref=_text(meta.get("ref")),
+        entities=entities,
+        title="",
+        body=found.text,
+        names=[*entities, *_texts(meta.get("tags"))],
+        paths=_cited(meta.get("citations")),
+    )
+
+
+def _row(
+    *,
+    identity: str,
+    kind: str,
+    by: str,
+    at: str,
+    valid_from: str,
+    room: str,
+    status: str,
+    ref: str,
+    entities: list[str],
+    title: str,
+    body: str,
+    names: list[str],
+    paths: list[str],
+) -> Row:
+    tokens = [facet("kind", kind), facet("by", by), facet("room", room)]
+    tokens += (facet("entity", name) for name in _keys(entities))
+    title, body, named, about = clean(title), clean(body), _lines(names), _lines(paths)
+    return Row(
+        id=identity,
+        kind=kind,
+        by=clean(by),
+        at=clean(at),
+        valid_from=clean(valid_from),
+        moment=moment_of(valid_from, at),
+        room=clean(room),
+        status=clean(status),
+        ref=clean(ref),
+        entities=_lines(entities),
+        title=title,
+        body=body,
+        names=named,
+        paths=about,
+        parts=" ".join(pieces(f"{title}\n{body}\n{named}\n{about}")),
+        facets=" ".join(tokens),
+    )
+
+
+def _keys(entities: Iterable[str]) -> Iterable[str]:
+    """The names under which an entity is asked for: as written, and without `entity-<type>-`."""
+    for name in entities:
+        folded = name.casefold()
+        yield folded
+        _, _, slug = folded.removeprefix("entity-").partition("-")
+        if slug and folded.startswith("entity-"):
+            yield slug
+
+
+def _lines(values: Iterable[str]) -> str:
+    return clean("\n".join(dict.fromkeys(" ".join(value.split()) for value in values if value.strip())))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)] if value else []
+
+
+def _cited(value: object) -> list[str]:
+    cited = value if isinstance(value, list | tuple) else []
+    return [str(item["path"]) for item in cited if isinstance(item, Mapping) and "path" in item]

@@ -1,0 +1,71 @@
+"""Text as terms: what of a query is searched for, and how identifiers and unspaced scripts are split.
+
+The index stems and folds case itself (FTS5, `porter unicode61`); here is only what that does not do.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["STOP_WORDS", "clean", "facet", "pieces", "query_terms"]
+
+STOP_WORDS = frozenset(
+    """
+    a about above after again against all am an and any are as at be because been before being below
+    between both but by can could d did do does doing down during each few for from further had has have
+    having he her here hers herself him himself his how i if in into is it its itself just ll m me might
+    more most must my myself no nor not now of off on once only or other our ours ourselves out over own
+    re s same shall she should so some such t than that the their theirs them themselves then there
+    these they this those through to too under until up ve very was we were what when where which while
+    who whom whose why will with would you your yours yourself yourselves
+    """.split()  # noqa: SIM905 (a word list reads better so)
+)
+
+_TERM = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+# Compiled when first used: most queries hold neither.
+_PART = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
+_UNSPACED = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
+
+
+def clean(text: str) -> str:
+    """Text as SQLite takes it: half of a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def facet(field: str, value: str) -> str:
+    """One token that stands for `field` = `value` exactly. No term of a query can be equal to it."""
+    # A private-use character is a letter to the tokenizer; the closing digit keeps the stemmer off.
+    return f"\ue000{field}{value.encode('utf-8', 'replace').hex()}0"
+
+
+def pieces(text: str) -> list[str]:
+    """The words inside what the tokenizer takes for one.
+
+    RetryPolicy gives Retry and Policy; 東京都, of a script without spaces, gives 東京 and 京都.
+    Underscores, dots and slashes need no help here: they end a token anyway.
+    """
+    found: list[str] = []
+    if _HUMP.search(text):
+        for term in _TERM.findall(text):
+            if term.isascii() and _HUMP.search(term):
+                found += (part for part in re.findall(_PART, term) if len(part) > 1)
+    if not text.isascii():
+        for run in re.findall(_UNSPACED, text):
+            found += (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+    return found
+
+
+def query_terms(query: str, limit: int) -> tuple[list[str], int]:
+    """The first `limit` distinct terms of `query`, without stop words, and how many more there were.
+
+    A term holds letters and digits only, so no query can be read as an operator.
+    """
+    terms: dict[str, None] = {}
+    for word in _TERM.findall(query):
+        for term in (word, *pieces(word)):
+            folded = term.lower()
+            if folded not in STOP_WORDS:
+                terms[folded] = None
+    kept = list(terms)
+    return kept[:limit], max(0, len(kept) - limit)

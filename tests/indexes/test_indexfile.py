@@ -1,0 +1,277 @@
+"""The index file: shared by processes, thrown away when it is not what it should be."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_indexes import indexfile
+from swarm_indexes.lexical import LexicalIndex
+from swarm_ledger.env import Env
+from swarm_ledger.errors import Busy, StorageError
+
+# Forked children share the ledger in memory, which stands for one on disk that nobody writes to meanwhile.
+fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where the index is to be."""
+    return str(tmp_path / "lexical.db")
+
+
+def fill(ledger: Any, entries: int) -> None:
+    for n in range(entries):
+        ledger.log(f"entry number{n} of batch", by=f"agent-{n % 3}")
+
+
+def answers(index: LexicalIndex) -> list[Any]:
+    return [index.search(query) for query in ("batch", "number7 number8", "entry number11")]
+
+
+def test_a_missing_file_is_made_and_a_good_one_is_kept(ledger: Any, path: str) -> None:
+    """`rebuilt` says why this object made the file, and is empty where it found one."""
+    fill(ledger, 3)
+    first = LexicalIndex(path, ledger.store)
+    assert first.catch_up() == 3
+    assert first.rebuilt == "missing"
+    second = LexicalIndex(path, ledger.store)
+    assert second.catch_up() == 0
+    assert second.rebuilt == ""
+
+
+def overwrite(path: str, data: bytes) -> None:
+    Path(path).write_bytes(data)
+
+
+def other_database(path: str) -> None:
+    os.unlink(path)
+    db = sqlite3.connect(path)
+    db.executescript("CREATE TABLE entry (n); CREATE TABLE words (n);")
+    db.close()
+
+
+def without_a_table(path: str) -> None:
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE file;")
+    db.close()
+
+
+def half(path: str) -> None:
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def zeroed(path: str) -> None:
+    size = os.path.getsize(path)
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(bytes(size - 4096))
+
+
+DAMAGE = [
+    (lambda path: overwrite(path, b""), "foreign"),
+    (lambda path: overwrite(path, b"no database at all" * 500), "foreign"),
+    (lambda path: overwrite(path, b"SQLite format 3\0" + b"\xff" * 5000), "foreign"),
+    (other_database, "foreign"),
+    (without_a_table, "damaged"),
+    (half, "damaged"),
+    (zeroed, "damaged"),
+    (os.unlink, "missing"),
+]
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGE)
+def test_a_file_that_is_not_right_is_made_anew_with_the_same_answers(
+    ledger: Any, path: str, damage: Callable[[str], None], why: str
+) -> None:
+    """Empty, foreign, half-written, damaged or gone: the next search answers as before."""
+    fill(ledger, 60)
+    index = LexicalIndex(path, ledger.store)
+    expected = answers(index)
+    index.close()
+    damage(path)
+    index = LexicalIndex(path, ledger.store)
+    assert answers(index) == expected
+    assert index.rebuilt == why
+
+
+@pytest.mark.parametrize("damage", [os.unlink, zeroed, without_a_table])
+def test_damage_under_an_open_index_is_mended(ledger: Any, path: str, damage: Callable[[str], None]) -> None:
+    """A process that has the file open goes on with a new one, and another process sees what it writes."""
+    fill(ledger, 60)
+    index = LexicalIndex(path, ledger.store)
+    expected = answers(index)
+    other = LexicalIndex(path, ledger.store)
+    other.catch_up()
+    damage(path)
+    ledger.log("after the damage")
+    assert len(index.search("damage")) == 1
+    assert len(other.search("damage")) == 1
+    fresh = LexicalIndex(path, ledger.store)
+    assert fresh.catch_up() == 0
+    assert [[hit.id for hit in hits] for hits in answers(fresh)[1:]] == [
+        [hit.id for hit in hits] for hits in expected[1:]
+    ]
+
+
+def test_sixteen_processes_build_one_index(ledger: Any, path: str) -> None:
+    """All start with no file; each answers in full; the entries are taken in once."""
+    fill(ledger, 300)
+
+    def work(results: Any) -> None:
+        index = LexicalIndex(path, ledger.store)
+        found = len(index.search("entry", k=1000))
+        results.put((found, index.search("number17")[0].title))
+        index.close()
+
+    results = fork.Queue()
+    processes = [fork.Process(target=work, args=(results,)) for _ in range(16)]
+    for process in processes:
+        process.start()
+    got = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert got == [(300, "entry number17 of batch")] * 16
+    assert LexicalIndex(path, ledger.store).catch_up() == 0
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT count(*), count(DISTINCT id) FROM entry").fetchone() == (300, 300)
+    db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+
+
+def test_kill_9_at_any_moment_leaves_an_index_that_answers_in_full(ledger: Any, path: str) -> None:
+    """Processes that are killed while they build or replace the file leave nothing that has to be mended by hand."""
+    fill(ledger, 400)
+    expected = answers(LexicalIndex(path + ".other", ledger.store))
+
+    def work() -> None:
+        while True:
+            LexicalIndex(path, ledger.store).reindex()
+
+    inside = 0
+    for round_ in range(12):
+        process = fork.Process(target=work)
+        process.start()
+        time.sleep(0.02 + 0.011 * round_)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        inside += os.path.exists(path) and LexicalIndex(path, ledger.store).catch_up() > 0
+        assert answers(LexicalIndex(path, ledger.store)) == expected
+    assert inside > 0, "no process was killed inside a build"
+
+
+def test_a_waiting_process_takes_over_what_the_other_did_not_finish(ledger: Any, path: str) -> None:
+    """While another process holds the index, a search waits, with pauses of this side, then answers in full."""
+    fill(ledger, 5)
+    LexicalIndex(path, ledger.store).catch_up()
+    ledger.log("one addition")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 20:
+            holder.execute("ROLLBACK")
+
+    index = LexicalIndex(path, ledger.store, Env(sleep=sleep))
+    assert len(index.search("addition")) == 1
+    assert len(pauses) == 20
+    assert max(pauses) <= 0.02
+
+
+def test_a_holder_that_does_not_go_on_is_named_as_the_cause(ledger: Any, path: str) -> None:
+    """After a stated time the search gives up with what to do; it never answers without an acknowledged write."""
+    fill(ledger, 1)
+    LexicalIndex(path, ledger.store).catch_up()
+    ledger.log("one addition")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += 1.0
+
+    index = LexicalIndex(path, ledger.store, Env(monotonic=lambda: now[0], sleep=sleep))
+    with pytest.raises(Busy, match="for 60 s and does not go on"):
+        index.search("addition")
+    holder.close()
+    assert len(index.search("addition")) == 1
+
+
+def test_a_reader_does_not_wait_for_a_writer_when_nothing_is_new(ledger: Any, path: str) -> None:
+    """With the index up to date, another process that writes to it holds nobody up."""
+    fill(ledger, 5)
+    index = LexicalIndex(path, ledger.store)
+    index.catch_up()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert len(index.search("number3")) == 1
+    holder.close()
+
+
+def test_a_directory_that_refuses_says_what_to_do(ledger: Any, tmp_path: Path) -> None:
+    """Neither a place that is a file nor one that is a directory gives a traceback of SQLite's."""
+    fill(ledger, 1)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="opening the search index"):
+        LexicalIndex(str(tmp_path / "file" / "lexical.db"), ledger.store).catch_up()
+    (tmp_path / "lexical.db").mkdir()
+    with pytest.raises(StorageError, match="SWARM_HOME"):
+        LexicalIndex(str(tmp_path / "lexical.db"), ledger.store).catch_up()
+
+
+def test_a_failing_ledger_leaves_the_index_as_it_was(ledger: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store raises in the middle of a catch-up passes through, and the next one starts afresh."""
+    fill(ledger, 2)
+    index = LexicalIndex(path, ledger.store)
+    index.catch_up()
+    ledger.log("one addition")
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger.store, "changes", lambda mark: (_ for _ in ()).throw(Busy("held")))
+        with pytest.raises(Busy, match="held"):
+            index.catch_up()
+    assert index.catch_up() == 1
+
+
+def test_the_lock_of_the_directory_is_waited_for(ledger: Any, path: str) -> None:
+    """A process that replaces the file makes the others wait, not fail."""
+    fill(ledger, 2)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    indexfile.fcntl.flock(directory, indexfile.fcntl.LOCK_EX)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            os.close(directory)
+
+    assert LexicalIndex(path, ledger.store, Env(sleep=sleep)).catch_up() == 2
+    assert len(pauses) == 3
+
+
+def test_a_write_of_one_process_is_seen_by_another(tmp_path: Path) -> None:
+    """A process that has the index open finds what a second process committed, without being told."""
+    from swarm_ledger.gitstore import GitStore, create_repository
+
+    home = str(tmp_path / "swarm")
+    create_repository(home, Env())
+    index = LexicalIndex(f"{home}/indexes/lexical.db", GitStore(home))
+    assert index.search("penguin") == []
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from tests.indexes.conftest import Ledger; from swarm_ledger.gitstore import GitStore;"
+        "print(Ledger(GitStore(sys.argv[2])).log('a penguin'))"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code, root, home], capture_output=True, text=True, check=True)
+    assert [hit.id for hit in index.search("penguin")] == [done.stdout.strip()]

@@ -1,0 +1,369 @@
+"""Lexical search: what it finds, in which order, and that a query is data."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_indexes.lexical import TERMS, LexicalIndex
+from swarm_ledger.errors import BadInput
+from swarm_ledger.memory import MemoryStore
+
+
+@pytest.fixture
+def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
+    """An index of the ledger."""
+    return LexicalIndex(str(tmp_path / "indexes" / "lexical.db"), ledger.store)
+
+
+def ids_of(hits: list[Any]) -> list[str]:
+    return [hit.id for hit in hits]
+
+
+def test_a_write_is_found_by_the_next_search(ledger: Any, index: LexicalIndex) -> None:
+    """Nothing has to be told to the index: a search takes in what was committed before it."""
+    first = ledger.fact("Retries", "The queue retries three times.")
+    assert ids_of(index.search("queue")) == [first]
+    second = ledger.log("queue drained")
+    assert set(ids_of(index.search("queue"))) == {first, second}
+
+
+def test_a_hit_carries_everything_that_is_shown(ledger: Any, index: LexicalIndex) -> None:
+    """A hit of a fact has its fields, path and version; nothing has to be read again."""
+    identity = ledger.fact(
+        "Retry policy", "Backoff doubles.\n", room="backend", entities=["entity-file-queue-py"], valid_from="2026-11-01"
+    )
+    (hit,) = index.search("backoff")
+    path = f"facts/2026/11/21/{identity[12]}/{identity}.md"
+    version = ledger.store.read(path).blob
+    assert hit[:8] == (identity, "fact", "Retry policy", "ada", "2026-11-21T10:01:00Z", "2026-11-01", path, version)
+    assert (hit.snippet, hit.room, hit.entities, hit.ref) == (
+        "Backoff doubles.",
+        "backend",
+        ("entity-file-queue-py",),
+        "",
+    )
+    assert hit.score > 0
+
+
+def test_each_entry_of_a_log_is_a_hit_of_its_own(ledger: Any, index: LexicalIndex) -> None:
+    """A log file holds many entries; each is found by its own text, with the start of it as title."""
+    ledger.log("the linter fails", by="bob", ref="D1:1")
+    second = ledger.log("the tests pass\nall of them", by="bob", ref="D1:2", room="ci")
+    (hit,) = index.search("tests")
+    assert (hit.id, hit.kind, hit.by, hit.title, hit.ref, hit.room) == (
+        second,
+        "log",
+        "bob",
+        "the tests pass",
+        "D1:2",
+        "ci",
+    )
+    assert hit.path == "log/2026/11/21/bob/0000.md"
+
+
+def test_get_finds_the_place_of_a_log_entry(ledger: Any, index: LexicalIndex) -> None:
+    """A log entry's path does not follow from its id; the index knows it."""
+    identity = ledger.log("hello")
+    hit = index.get(identity)
+    assert hit is not None
+    assert hit.path == "log/2026/11/21/ada/0000.md"
+    assert index.get("log-261121-00000000") is None
+    assert index.get("\udc80'; DROP TABLE entry; --") is None
+
+
+def test_a_changed_entry_is_found_by_its_new_words_only(ledger: Any, index: LexicalIndex) -> None:
+    """An edit replaces what the entry is found by; a removal leaves nothing."""
+    identity = ledger.fact("Colour", "The lamp is green.")
+    assert ids_of(index.search("green")) == [identity]
+    ledger.put("fact", "Colour", "The lamp is violet.", id=identity)
+    assert index.search("green") == []
+    (hit,) = index.search("violet")
+    ledger.delete(hit.path)
+    assert index.search("violet") == []
+    assert index.get(identity) is None
+
+
+def test_only_what_changed_is_rewritten(ledger: Any, index: LexicalIndex) -> None:
+    """One more entry in a log costs one row, not the file's rows again, yet all hits name the new version."""
+    for n in range(5):
+        ledger.log(f"step {n}")
+    assert index.catch_up() == 5
+    ledger.log("step 5")
+    assert index.catch_up() == 1
+    assert index.catch_up() == 0
+    versions = {hit.version for hit in index.search("step")}
+    assert versions == {ledger.store.read("log/2026/11/21/ada/0000.md").blob}
+
+
+def test_words_are_stemmed_and_stop_words_do_not_count(ledger: Any, index: LexicalIndex) -> None:
+    """`retried` finds `retries`; `the` finds nothing when another word is asked for too."""
+    identity = ledger.fact("One", "it retries uploads")
+    ledger.fact("Two", "the the the")
+    assert ids_of(index.search("what was retried by the uploader of the thing")) == [identity]
+
+
+def test_a_title_weighs_more_than_a_body(ledger: Any, index: LexicalIndex) -> None:
+    """The same word ranks higher in a title."""
+    body = ledger.fact("Notes on timing", "mostly about caching in general")
+    title = ledger.fact("Notes on caching", "mostly about timing in general")
+    assert ids_of(index.search("caching")) == [title, body]
+
+
+@pytest.mark.parametrize("query", ["retry policy", "retry_policy", "RetryPolicy", "retryPolicy", "retry-policy"])
+def test_identifiers_are_found_however_they_are_spelt(ledger: Any, index: LexicalIndex, query: str) -> None:
+    """Any spelling of an identifier finds any other."""
+    written = [ledger.log(f"see {name} there") for name in ("retry_policy", "RetryPolicy", "HTTPRetryPolicy2")]
+    ledger.log("see nothing there")
+    assert sorted(ids_of(index.search(query))) == sorted(written)
+
+
+def test_a_path_is_found_by_its_parts(ledger: Any, index: LexicalIndex) -> None:
+    """A cited path is searched for like text."""
+    cite = {"path": "src/auth/sessionStore.py", "lines": [1, 2], "commit": "0" * 40, "sha256": "0" * 64}
+    identity = ledger.fact("Tokens expire", "After an hour.", citations=[cite])
+    for query in ("src/auth/sessionStore.py", "auth", "session store"):
+        assert ids_of(index.search(query)) == [identity]
+
+
+def test_scripts_without_spaces_are_found_by_part_of_a_sentence(ledger: Any, index: LexicalIndex) -> None:
+    """A word inside a run of Chinese or Japanese text finds it."""
+    identity = ledger.log("昨日東京都庁で会議")
+    ledger.log("大阪の天気")
+    assert ids_of(index.search("東京")) == [identity]
+
+
+def test_filters_hold_for_every_hit(ledger: Any, index: LexicalIndex) -> None:
+    """kind, by, room and entity each leave out what does not have that value exactly."""
+    a = ledger.log("deploy done", by="ada", room="ops", entities=["entity-service-web-app"])
+    b = ledger.log("deploy done", by="bob", room="dev")
+    c = ledger.fact("deploy", "done", entities=["Web App", "entity-service-db"])
+    assert set(ids_of(index.search("deploy"))) == {a, b, c}
+    assert ids_of(index.search("deploy", kind="fact")) == [c]
+    assert ids_of(index.search("deploy", by="bob")) == [b]
+    assert ids_of(index.search("deploy", room="ops")) == [a]
+    assert ids_of(index.search("deploy", entity="entity-service-web-app")) == [a]
+    assert ids_of(index.search("deploy", entity="web-app")) == [a]
+    assert ids_of(index.search("deploy", entity="WEB APP")) == [c]
+    assert index.search("deploy", kind="log", by="bob", room="ops") == []
+    assert index.search("deploy", by="b") == []
+
+
+def test_an_entity_page_belongs_to_its_entity(ledger: Any, index: LexicalIndex) -> None:
+    """Asking for an entity gives its page too, which is found by its aliases."""
+    page = ledger.put("entity", "Sessions", "", id="entity-file-session-py", type="file", aliases=["login cookies"])
+    assert ids_of(index.search("", entity="entity-file-session-py")) == [page]
+    assert ids_of(index.search("cookies")) == [page]
+
+
+def test_time_filters_use_valid_from_before_at(ledger: Any, index: LexicalIndex) -> None:
+    """An entry about last year is found last year; both limits are included; a date is a whole day."""
+    old = ledger.log("build broke", valid_from="2025-03-04T12:00:00Z")
+    new = ledger.log("build broke", at=datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC))
+    assert ids_of(index.search("build", since="2026-01-01")) == [new]
+    assert ids_of(index.search("build", until="2026-01-01")) == [old]
+    assert ids_of(index.search("build", since="2025-03-04T13:00:00+01:00", until="2025-03-04")) == [old]
+    assert ids_of(index.search("build", since="2025-03-04T12:00:01Z", until="2025-03-04")) == []
+    assert ids_of(index.search("build", since="2026-11-21T23:59:59Z", until="2026-11-21")) == [new]
+    assert ids_of(index.search("", until="2025-12-31")) == [old]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "", "0000", "2026-11-21T25:00:00Z", "'; --"])
+def test_a_time_that_is_none_is_refused(index: LexicalIndex, text: str) -> None:
+    """The message shows a time as it is written."""
+    with pytest.raises(BadInput, match="2026-11-21" if text else "nothing to search for"):
+        index.search("", since=text)
+
+
+def test_filters_alone_give_the_newest_first(ledger: Any, index: LexicalIndex) -> None:
+    """With no word to rank by, time does; a stop word is no word."""
+    written = [ledger.log(f"note {n}", by="bob") for n in range(4)]
+    ledger.log("note of another", by="ada")
+    for query in ("", "the of", "  ?! 🎉", "\x00\x1b["):
+        assert ids_of(index.search(query, by="bob")) == written[::-1]
+    assert ids_of(index.search("", by="bob", k=2)) == [written[3], written[2]]
+    assert index.search("", by="bob")[0].score == 0
+
+
+@pytest.mark.parametrize("query", ["", "the of and", "🎉🎉", '" * ( ) : ^ - +', "\x00\x01"])
+def test_neither_word_nor_filter_is_refused(index: LexicalIndex, query: str) -> None:
+    """There is nothing that could be meant."""
+    with pytest.raises(BadInput, match="nothing to search for"):
+        index.search(query)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_fewer_than_one_hit_is_refused(index: LexicalIndex, k: int) -> None:
+    """k is a number of hits."""
+    with pytest.raises(BadInput, match="1 or more"):
+        index.search("x", k=k)
+
+
+def test_equal_scores_are_ordered_newest_first_then_by_id(ledger: Any, index: LexicalIndex) -> None:
+    """The order is decided also where many entries tie across the last place asked for."""
+    same = datetime(2026, 11, 20, 8, 0, 0, tzinfo=UTC)
+    tied = sorted(ledger.log("ping", at=same) for _ in range(30))
+    newest = ledger.log("ping", at=datetime(2026, 11, 20, 9, 0, 0, tzinfo=UTC))
+    assert ids_of(index.search("ping", k=3)) == [newest, *tied[:2]]
+    assert ids_of(index.search("ping", k=10**12)) == [newest, *tied]
+
+
+HOSTILE = [
+    'zebra" OR "x',
+    "zebra*",
+    "zebra NOT zebra",
+    "zebra AND",
+    "NEAR(zebra zebra, 1)",
+    "title:zebra",
+    "-zebra",
+    "^zebra",
+    "{facets}: zebra",
+    "zebra; DROP TABLE entry",
+    "(zebra",
+    "'zebra'--",
+    "zebra\x00\x1b[31m",
+    "zebra\udc80",
+    "zebra 🦓",
+    "ＺＥＢＲＡ zebra",
+    "zebra\ue000kind666163740",
+]
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_no_query_is_interpreted(ledger: Any, index: LexicalIndex, query: str) -> None:
+    """Operators, quotes, columns, control characters and half characters are text around a word."""
+    identity = ledger.log("a zebra crossed")
+    ledger.log("nothing here")
+    assert identity in ids_of(index.search(query))
+    assert index.search(query, by=query, room=query, entity=query, kind=query) == []
+    assert index.search("", by=query, room=query, entity=query, kind=query) == []
+
+
+def test_an_operator_word_is_searched_for(ledger: Any, index: LexicalIndex) -> None:
+    """NEAR is a word like any other."""
+    identity = ledger.log("the near miss")
+    ledger.log("the zebra")
+    assert ids_of(index.search("NEAR")) == [identity]
+
+
+def test_a_filter_is_not_reached_by_a_query(ledger: Any, index: LexicalIndex) -> None:
+    """The token behind a filter is no word, so a query or a text that holds it finds nothing by it."""
+    ledger.fact("Title", "body")
+    assert index.search("kind666163740 \ue000kind666163740") == []
+
+
+def test_a_long_query_is_bounded_and_says_so(ledger: Any, index: LexicalIndex) -> None:
+    """100 kB of distinct words are searched for by the first ones; how many were left out is told."""
+    identity = ledger.log("word3 and more")
+    assert ids_of(index.search(" ".join(f"word{n}" for n in range(15_000)))) == [identity]
+    assert index.terms_left_out == 15_000 - TERMS
+    assert index.search("a" * 100_000) == []
+    assert index.terms_left_out == 0
+
+
+def test_a_long_text_is_cut_visibly(ledger: Any, index: LexicalIndex) -> None:
+    """A snippet shows where the words are and marks what it leaves out; so does the title of a log entry."""
+    text = " ".join(["filler"] * 300 + ["needle"] + ["filler"] * 300)
+    ledger.log(text)
+    (hit,) = index.search("needle")
+    assert hit.snippet.startswith("…") and hit.snippet.endswith("…") and "needle" in hit.snippet
+    assert len(hit.snippet) < 400
+    assert hit.title.endswith("…") and len(hit.title) <= 80
+
+
+def test_a_broken_file_is_found_by_its_text_and_named(ledger: Any, index: LexicalIndex) -> None:
+    """One file that no longer parses costs no other its place; `flaws` names it."""
+    good = ledger.log("walrus seen")
+    broken = "facts/2026/11/21/7/fact-261121-7k3q9m2x.md"
+    ledger.write(broken, b"---\ntitle: [\n---\n\nwalrus here\x00\n")
+    ledger.write("log/2026/11/21/eve/0000.md", b"no header at all")
+    ledger.write("README.md", b"walrus in a file that is no entry")
+    assert set(ids_of(index.search("walrus"))) == {good, "fact-261121-7k3q9m2x"}
+    assert [path for path, _ in index.flaws()] == [broken, "log/2026/11/21/eve/0000.md"]
+
+
+def test_hits_agree_with_a_naive_search(ledger: Any, index: LexicalIndex) -> None:
+    """Over random entries, words and filters, the hits are exactly the entries that a plain scan finds."""
+    rng = random.Random(3)
+    vocabulary = [f"w{n}x" for n in range(40)]
+    entries = []
+    for _ in range(150):
+        text = " ".join(rng.choices(vocabulary, k=rng.randint(1, 8)))
+        by, room = rng.choice(["ada", "bob", "eve"]), rng.choice(["r1", "r2"])
+        if rng.random() < 0.5:
+            entries.append((ledger.log(text, by=by, room=room), "log", by, room, text))
+        else:
+            entries.append((ledger.fact(text, "", room=room), "fact", "ada", room, text))
+    for _ in range(200):
+        words = rng.sample(vocabulary, k=rng.randint(1, 4))
+        by, room = rng.choice([None, "ada", "bob"]), rng.choice([None, "r1"])
+        kind = rng.choice([None, "log", "fact"])
+        expected = {
+            identity
+            for identity, its_kind, its_by, its_room, text in entries
+            if set(words) & set(text.split())
+            and kind in (None, its_kind)
+            and by in (None, its_by)
+            and room in (None, its_room)
+        }
+        hits = index.search(" ".join(words), k=1000, kind=kind, by=by, room=room)
+        assert set(ids_of(hits)) == expected
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        best = index.search(" ".join(words), k=5, kind=kind, by=by, room=room)
+        assert best == hits[:5]
+
+
+def test_an_index_grown_bit_by_bit_answers_like_one_built_at_once(ledger: Any, tmp_path: Path) -> None:
+    """After any mix of writes, edits and removals a rebuild gives the same hits with the same scores."""
+    rng = random.Random(11)
+    vocabulary = [f"w{n}x" for n in range(30)]
+    grown = LexicalIndex(str(tmp_path / "grown.db"), ledger.store)
+    facts: list[str] = []
+    for step in range(120):
+        text = " ".join(rng.choices(vocabulary, k=6))
+        roll = rng.random()
+        if roll < 0.4 or not facts:
+            facts.append(ledger.fact(text, text))
+        elif roll < 0.7:
+            ledger.log(text)
+        elif roll < 0.9:
+            ledger.put("fact", text, "edited", id=rng.choice(facts))
+        else:
+            gone = facts.pop(rng.randrange(len(facts)))
+            ledger.delete(f"facts/2026/11/21/{gone[12]}/{gone}.md")
+        if step % 3 == 0:
+            grown.catch_up()
+    built = LexicalIndex(str(tmp_path / "built.db"), ledger.store)
+    for _ in range(50):
+        query = " ".join(rng.sample(vocabulary, k=3))
+        assert grown.search(query) == built.search(query)
+    assert grown.reindex() == sum(1 for _ in built.search("", since="0001-01-02", k=1000))
+    assert grown.search("w1x w2x") == built.search("w1x w2x")
+
+
+def test_another_ledger_at_the_same_place_replaces_what_was_indexed(ledger: Any, tmp_path: Path) -> None:
+    """A mark of an unknown history means to compare everything: what is not there any more goes."""
+    path = str(tmp_path / "lexical.db")
+    for n in range(3):
+        ledger.log(f"first {n}")
+    assert len(LexicalIndex(path, ledger.store).search("first")) == 3
+    other = type(ledger)(MemoryStore(), seed=8)
+    identity = other.log("second")
+    index = LexicalIndex(path, other.store)
+    assert index.search("first") == []
+    assert ids_of(index.search("second")) == [identity]
+
+
+def test_a_query_imports_light_modules_only() -> None:
+    """Importing the index loads neither YAML nor models nor git: it is on the path of every recall."""
+    code = "import swarm_indexes.lexical, sys; print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = re.findall(r"\b(?:yaml|pydantic\w*|git|gitdb|asyncio|http|urllib|subprocess|logging)\b", done.stdout)
+    assert heavy == []
