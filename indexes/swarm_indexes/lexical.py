@@ -165,6 +165,12 @@ class LexicalIndex:
         rows = self._up_to_date(lambda db: _fetch(db, "id = ? ORDER BY path LIMIT 1", (clean(entry_id),)))
         return _hit(rows[0], 0.0, "") if rows else None
 
+    def counts(self) -> dict[str, int]:
+        """Kind → number of entries, of the kinds that there are, in alphabetical order."""
+        return self._up_to_date(
+            lambda db: dict(db.execute("SELECT kind, count(*) FROM entry GROUP BY kind ORDER BY kind").fetchall())
+        )
+
     def flaws(self) -> list[tuple[str, str]]:
         """(path, what is wrong) of the files that could not be read as entries, in path order."""
         return self._up_to_date(

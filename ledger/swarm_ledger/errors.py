@@ -1,16 +1,16 @@
 """What can go wrong, as a tree. Each message is one or two lines and says what to do next.
 
-    SwarmError
-    ├── BadInput         what was asked for is malformed; nothing was written
-    │   └── NotFound     no entry, file or version of that name
-    ├── TryAgain         nothing is wrong with the request; the world moved or is not ready
-    │   ├── Conflict     a document changed since it was read (fields: path, base, current)
-    │   ├── Busy         another process holds the ledger and does not go on
-    │   ├── Unconfirmed  the outcome is not known; the request's id says how to find out
-    │   └── StorageError the disk refused (full, read-only, denied, failing); nothing was written
-    ├── Refused          a gate said no (fields: rule)
-    └── Damaged          the store is not what it should be: `swarm doctor`
-        └── NewerFormat  written by a newer swarm-ledger; left alone
+SwarmError
+├── BadInput         what was asked for is malformed; nothing was written
+│   └── NotFound     no entry, file or version of that name
+├── TryAgain         nothing is wrong with the request; the world moved or is not ready
+│   ├── Conflict     a document changed since it was read (fields: path, base, current)
+│   ├── Busy         another process holds the ledger and does not go on
+│   ├── Unconfirmed  the outcome is not known; the request's id says how to find out
+│   └── StorageError the disk refused (full, read-only, denied, failing); nothing was written
+├── Refused          a gate said no (fields: rule)
+└── Damaged          the store is not what it should be: `swarm doctor`
+    └── NewerFormat  written by a newer swarm-ledger; left alone
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ class Conflict(TryAgain):
 
     `base` is None when the request was to create `path`; `current` is None when it no longer exists.
     """
+
+    base_text: str | None = None
+    """The text that was read, where whoever reports the conflict knows the texts."""
+    mine: str | None = None
+    """The text that was to be written."""
+    theirs: str | None = None
+    """The text that is there now; None where the document was removed."""
+    draft: str | None = None
+    """The file that keeps `mine`."""
 
     def __init__(self, path: str, base: str | None, current: str | None, message: str | None = None) -> None:
         self.path, self.base, self.current = path, base, current

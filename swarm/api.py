@@ -1,0 +1,136 @@
+"""The ledger as a program uses it: open it, join as an agent, read and write.
+
+with Swarm.open() as swarm:
+    agent = swarm.join("backend")
+    agent.log("the login test is flaky", tags=["error"])
+    fact = agent.remember("Sessions expire after 15 minutes", cite=["src/auth.py:10-24"])
+    hits = agent.recall("session expiry")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from swarm_ledger.env import Env
+from swarm_ledger.ids import EntryId
+from swarm_ledger.place import Place, require_ledger
+from swarm_ledger.store import BlobId, CommitId, Store
+
+from .reader import Reader
+from .record import Record
+from .session import Member, Session, Sessions
+
+if TYPE_CHECKING:
+    from swarm_indexes.lexical import LexicalIndex
+
+    from .agent import Agent
+
+__all__ = ["Status", "Swarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a ledger is and what it holds."""
+
+    ledger: str
+    tip: CommitId | None
+    entries: Mapping[str, int]
+    """Kind → number, of the kinds that there are."""
+    agents: tuple[Member, ...]
+    me: Session | None
+    stale: Mapping[EntryId, BlobId | None]
+    """Of what `me` has read, the entries that changed since; None is one that is gone."""
+
+
+class Swarm:
+    """One ledger, seen from one directory. A context manager; `close` releases what it holds open."""
+
+    def __init__(self, store: Store, place: Place, cwd: str, env: Env | None = None) -> None:
+        """For those who bring a store of their own; others use `open`."""
+        self.store = store
+        self.place = place
+        self.cwd = cwd
+        self.env = env or Env()
+        self.sessions = Sessions(place, cwd, self.env)
+        self.record = Record(place.home, self.env)
+        self._index: LexicalIndex | None = None
+
+    @classmethod
+    def init(cls, path: str = ".", home: str | None = None, env: Env | None = None) -> Swarm:
+        """Make the ledger of the repository that `path` is in, unless there is one, and open it.
+
+        Outside a repository a git repository is made in `path` first. `home` overrides where the ledger is kept.
+        """
+        from .beginning import begin
+
+        env = env or Env()
+        begin(path, home, env)
+        return cls.open(path, home, env)
+
+    @classmethod
+    def open(cls, path: str = ".", home: str | None = None, env: Env | None = None) -> Swarm:
+        """Open the ledger of the repository that `path` is in. Raises NotFound where there is none yet."""
+        from swarm_ledger.gitstore import GitStore
+
+        env = env or Env()
+        cwd = os.path.abspath(path)
+        place = require_ledger(cwd, home)
+        return cls(GitStore(place.home, env), place, cwd, env)
+
+    def join(self, name: str, role: str | None = None) -> Agent:
+        """A fresh session for the agent `name` in this worktree.
+
+        Where another worktree has that name, the agent is called name-2, name-3 …: see `Agent.name`.
+        """
+        from .agent import Agent
+
+        joined = self.sessions.join(name, role)
+        self.record.add("join", joined.session, [], "done")
+        return Agent(self, joined.session, joined.asked)
+
+    def agent(self, name: str | None = None) -> Agent | None:
+        """The agent that joined in this worktree, or None; with `name`, that agent's session here, made if need be."""
+        from .agent import Agent
+
+        session = self.sessions.joined() if name is None else self.sessions.acting_as(name)
+        return Agent(self, session) if session else None
+
+    def reader(self, session: Session | None = None) -> Reader:
+        """Reads for `session`, or for nobody in particular: then nothing notes what was read."""
+        return Reader(self, session)
+
+    @property
+    def index(self) -> LexicalIndex:
+        """The search index, opened at first use."""
+        if self._index is None:
+            from swarm_indexes.lexical import LexicalIndex
+
+            self._index = LexicalIndex(f"{self.place.home}/index/lexical.db", self.store, self.env)
+        return self._index
+
+    def status(self, session: Session | None = None) -> Status:
+        """Where the ledger is, what it holds, and what changed since `session` read it."""
+        stale = Reader(self, session).stale() if session else {}
+        return Status(
+            self.place.ledger,
+            self.store.tip(),
+            self.index.counts(),
+            tuple(self.sessions.members()),
+            session,
+            stale,
+        )
+
+    def close(self) -> None:
+        """Release descriptors; nothing of this object can be used after."""
+        if self._index is not None:
+            self._index.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

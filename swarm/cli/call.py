@@ -1,0 +1,142 @@
+"""One run of a verb: its options, the ledger it works on, who acts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from swarm_ledger.errors import BadInput
+
+if TYPE_CHECKING:
+    from swarm.agent import Agent
+    from swarm.api import Swarm
+    from swarm.reader import Reader
+
+__all__ = ["Call", "Verb", "parse", "parser_of", "text_of"]
+
+_STDIN_LIMIT = 64 << 20
+
+
+class Verb(Protocol):
+    """A module of this package: one verb."""
+
+    EXAMPLE: str
+    """Commands, one a line."""
+
+    @staticmethod
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        """Say what the verb takes."""
+
+    @staticmethod
+    def run(call: Call) -> int:
+        """Do it; the exit code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    given: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"`{self.prog} --help` shows an example."
+        if any(word.startswith("-") and word != "-" for word in self.given):
+            hint = f"A text that begins with a dash goes behind `--` (or as --option=TEXT). {hint}"
+        raise BadInput(f"{message}.\n{hint}")
+
+
+def parser_of(verb: str, module: Verb) -> argparse.ArgumentParser:
+    """The parser of one verb."""
+    parser = _Parser(
+        prog=f"swarm {verb}",
+        description=(module.__doc__ or "").strip(),
+        epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.strip().splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.arguments(parser)
+    parser.add_argument("--as", dest="acting", metavar="NAME", help="act as this agent")
+    parser.add_argument("--json", action="store_true", help="print JSON: one object, or one a line for lists")
+    return parser
+
+
+def parse(verb: str, module: Verb, words: Sequence[str], acting: str | None) -> Call:
+    """The call that `words` ask for. Raises BadInput; SystemExit 0 after help was printed."""
+    parser = parser_of(verb, module)
+    if isinstance(parser, _Parser):
+        parser.given = words
+    options = parser.parse_args(words)
+    for value in vars(options).values():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not _is_unicode(text):
+                raise BadInput(f"{text!r} is not UTF-8.")
+    return Call(options, options.acting or acting)
+
+
+class Call:
+    """The options of one run, and lazily the ledger and the agent."""
+
+    def __init__(self, options: argparse.Namespace, acting: str | None = None) -> None:
+        self.options = options
+        self.json: bool = getattr(options, "json", False)
+        self._acting = acting
+        self._swarm: Swarm | None = None
+
+    @property
+    def home(self) -> str | None:
+        """Where the environment says that the ledger is kept."""
+        return os.environ.get("SWARM_HOME") or None
+
+    @property
+    def swarm(self) -> Swarm:
+        """The ledger of the current directory. Raises NotFound."""
+        if self._swarm is None:
+            from swarm.api import Swarm
+
+            self._swarm = Swarm.open(os.getcwd(), self.home)
+        return self._swarm
+
+    @property
+    def name(self) -> str | None:
+        """Who the caller says they are; None leaves it to who joined."""
+        return self._acting or os.environ.get("SWARM_AGENT") or None
+
+    @property
+    def agent(self) -> Agent:
+        """Who acts. Raises BadInput where nobody is named."""
+        agent = self.swarm.agent(self.name)
+        if agent is None:
+            raise BadInput("who are you? Run `swarm join NAME` in this worktree, or give --as NAME.")
+        return agent
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads: the agent, where there is one."""
+        sessions = self.swarm.sessions
+        return self.swarm.reader(sessions.acting_as(self.name) if self.name else sessions.joined())
+
+    def close(self) -> None:
+        """Close the ledger, if it was opened."""
+        if self._swarm is not None:
+            self._swarm.close()
+
+
+def text_of(given: str) -> str:
+    """`given`, or where that is "-" what standard input holds, exactly. Raises BadInput for what is not UTF-8."""
+    if given != "-":
+        return given
+    data = sys.stdin.buffer.read(_STDIN_LIMIT + 1)
+    if len(data) > _STDIN_LIMIT:
+        raise BadInput(f"standard input holds over {_STDIN_LIMIT >> 20} MiB; an entry holds at most 1 MiB.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"standard input is not UTF-8 (byte {error.start}).") from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

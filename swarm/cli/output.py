@@ -1,0 +1,64 @@
+"""What the user sees. Agents' text is data: on a terminal its control characters are shown, not obeyed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TextIO
+
+from swarm_ledger.errors import SwarmError
+
+if TYPE_CHECKING:
+    from swarm.agent import Written
+
+__all__ = ["report", "say", "say_json", "visible", "written"]
+
+# C0 but tab and newline, DEL, C1, the marks that reorder text, and halves of surrogate pairs.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """`text` with what a terminal would obey written as an escape."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def say(text: str) -> None:
+    """Print `text` and a newline; byte for byte where the output is no terminal."""
+    _write(sys.stdout, visible(text) if sys.stdout.isatty() else text)
+
+
+def say_json(data: Mapping[str, object]) -> None:
+    """Print one object on one line."""
+    # C1 controls would pass a terminal unescaped, so there everything beyond ASCII is escaped.
+    plain = sys.stdout.isatty() or (sys.stdout.encoding or "").lower() != "utf-8"
+    sys.stdout.write(json.dumps(data, ensure_ascii=plain) + "\n")
+
+
+def written(done: Written, what: str, as_json: bool) -> int:
+    """Print the acknowledgement of a write; the exit code."""
+    if as_json:
+        say_json(asdict(done))
+        return 0
+    version = f", version {done.version}" if done.version else ""
+    say(f"{done.id} {what} in commit {done.commit}{version}" if done.commit else f"{done.id} says that already")
+    for id in done.created:
+        say(f"{id} created")
+    return 0
+
+
+def report(error: SwarmError, as_json: bool) -> None:
+    """Print an error to standard error: its message, or with --json one object with its fields."""
+    if as_json:
+        fields = {name: value for name, value in vars(error).items() if not name.startswith("_")}
+        _write(sys.stderr, json.dumps({"error": type(error).__name__, "message": str(error), **fields}))
+    else:
+        _write(sys.stderr, visible(f"swarm: {error}"))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # A locale that cannot say a character gets its escape.
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -1,0 +1,26 @@
+"""Build the search index anew from the ledger. Never needed for right answers, only to see that it changes none."""
+
+from __future__ import annotations
+
+import argparse
+
+from .call import Call
+from .output import say, say_json
+
+EXAMPLE = """
+swarm reindex
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing of its own."""
+
+
+def run(call: Call) -> int:
+    """Rebuild."""
+    number = call.swarm.index.reindex()
+    if call.json:
+        say_json({"entries": number})
+    else:
+        say(f"{number} entries indexed.")
+    return 0

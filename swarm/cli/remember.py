@@ -1,0 +1,46 @@
+"""Write a fact with the evidence for it, or a plan, task, entity or reflection."""
+
+from __future__ import annotations
+
+import argparse
+
+from .call import Call, text_of
+from .fields import add_fact_options, field_options, parse_fields
+from .output import written
+
+EXAMPLE = """
+swarm remember "Sessions expire after 15 minutes" --cite src/auth.py:10-24 --entity service:auth
+swarm remember "Payment gateway" --kind entity --type service --body "Owned by billing."
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The title and all else."""
+    parser.add_argument("title", metavar="TITLE")
+    parser.add_argument("--body", metavar="TEXT", default="", help="markdown; - reads standard input")
+    parser.add_argument("--kind", choices=["fact", "reflection", "entity", "plan", "task"], default="fact")
+    parser.add_argument("--type", help="an entity's type, such as file, service or person")
+    parser.add_argument("--plan", metavar="ID", help="the plan of a task")
+    add_fact_options(parser)
+    field_options(parser)
+
+
+def run(call: Call) -> int:
+    """Remember it."""
+    options = call.options
+    done = call.agent.remember(
+        options.title,
+        text_of(options.body),
+        kind=options.kind,
+        cite=options.cite,
+        entities=options.entity,
+        room=options.room,
+        tags=options.tag,
+        key=options.key,
+        type=options.type,
+        plan=options.plan,
+        valid_from=options.valid_from,
+        confidence=options.confidence,
+        fields=parse_fields(options.set),
+    )
+    return written(done, "remembered", call.json)

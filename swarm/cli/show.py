@@ -1,0 +1,44 @@
+"""Read an entry as it stands; of a retracted one, who took it out and why, and what it said."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from .call import Call
+from .output import say, say_json
+
+EXAMPLE = """
+swarm show fact-261121-7k3q9m2x
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which."""
+    parser.add_argument("id", metavar="ID")
+
+
+def run(call: Call) -> int:
+    """Print it."""
+    shown = call.reader.show(call.options.id)
+    gone = shown.retracted
+    if call.json:
+        say_json(
+            {
+                "id": shown.id,
+                "kind": shown.kind,
+                "path": shown.path,
+                "version": shown.version,
+                "fields": dict(shown.fields),
+                "body": shown.body,
+                "text": shown.text,
+                "retracted": asdict(gone) if gone else None,
+            }
+        )
+        return 0
+    if gone:
+        say(f"{shown.id} was retracted by {gone.by} at {gone.at}: {gone.why}")
+        say(f"({gone.tombstone}) It said:\n" if shown.text else f"({gone.tombstone}) This ledger has no copy of it.")
+    if shown.text:
+        say(shown.text.removesuffix("\n"))
+    return 0

@@ -1,0 +1,55 @@
+"""Where the ledger is, what it holds, who is in it, and how much of what you read has changed."""
+
+from __future__ import annotations
+
+import argparse
+
+from .call import Call
+from .output import say, say_json
+
+EXAMPLE = """
+swarm status
+swarm status --json
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing of its own."""
+
+
+def run(call: Call) -> int:
+    """Print it."""
+    status = call.swarm.status(call.reader.session)
+    me = status.me
+    if call.json:
+        say_json(
+            {
+                "ledger": status.ledger,
+                "tip": status.tip,
+                "entries": dict(status.entries),
+                "agents": [
+                    {"name": one.name, "role": one.role, "directory": one.directory, "present": one.present}
+                    for one in status.agents
+                ],
+                "me": me and {"agent": me.agent, "session": me.id, "role": me.role},
+                "stale": dict(status.stale),
+            }
+        )
+        return 0
+    say(f"ledger   {status.ledger}")
+    say(f"tip      {status.tip or 'no commit yet'}")
+    say("entries  " + (", ".join(f"{number} {kind}" for kind, number in status.entries.items()) or "none yet"))
+    for one in status.agents:
+        role = f", {one.role}" if one.role else ""
+        say(f"agent    {one.name}{role}{'' if one.present else ' (its worktree is gone)'}")
+    if me is None:
+        say("you      nobody yet: `swarm join NAME`, or --as NAME")
+        return 0
+    say(f"you      {me.agent}{f', {me.role}' if me.role else ''}")
+    if status.stale:
+        say(f"changed  {len(status.stale)} of the entries that you read:")
+        for id, version in status.stale.items():
+            say(f"         {id}{'' if version else ' (retracted)'}")
+    else:
+        say("changed  nothing of what you read")
+    return 0

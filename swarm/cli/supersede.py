@@ -1,0 +1,43 @@
+"""Put a new fact in the place of one that you have read and that no longer holds; the old one stays, marked."""
+
+from __future__ import annotations
+
+import argparse
+
+from .call import Call, text_of
+from .fields import add_fact_options, field_options, parse_fields
+from .output import written
+
+EXAMPLE = """
+swarm supersede fact-261121-7k3q9m2x "Sessions expire after 30 minutes" --cite src/auth.py:10-24
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The old one, and the new one."""
+    parser.add_argument("id", metavar="ID", help="the fact or reflection that no longer holds")
+    parser.add_argument("title", metavar="TITLE", help="the new one")
+    parser.add_argument("--body", metavar="TEXT", default="", help="markdown; - reads standard input")
+    add_fact_options(parser)
+    field_options(parser)
+    parser.add_argument("--base", metavar="VERSION", help="the version it is based on (default: the one you read)")
+
+
+def run(call: Call) -> int:
+    """Supersede it."""
+    options = call.options
+    done = call.agent.supersede(
+        options.id,
+        options.title,
+        text_of(options.body),
+        cite=options.cite,
+        entities=options.entity,
+        room=options.room,
+        tags=options.tag,
+        key=options.key,
+        valid_from=options.valid_from,
+        confidence=options.confidence,
+        fields=parse_fields(options.set),
+        base=options.base,
+    )
+    return written(done, f"supersedes {options.id}", call.json)

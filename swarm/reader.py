@@ -1,0 +1,226 @@
+"""Reading the ledger: an entry, what is like a query, the versions an entry had.
+
+What a session reads is noted in its seen-file before it is answered, so that a version which an agent has in
+its context is never one that nobody knows it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swarm_ledger.env import Env
+from swarm_ledger.errors import BadInput, Damaged, NotFound, SwarmError
+from swarm_ledger.ids import EntryId, kind_of, path_of, quoted
+from swarm_ledger.refs import BRANCH
+from swarm_ledger.store import BlobId, CommitId, Store, Version
+
+if TYPE_CHECKING:
+    from swarm_indexes.lexical import Hit
+    from swarm_ledger.entry import Document
+
+    from .api import Swarm
+    from .session import Session
+
+__all__ = ["Reader", "Retracted", "Revision", "Shown", "document"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """Why an entry is no longer there."""
+
+    by: str
+    at: str
+    why: str
+    tombstone: EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An entry as it stands. `text` is the whole file, or of a log entry its section.
+
+    For a retracted entry `retracted` says by whom and why, and the rest is what it was; `text` is "" where this
+    ledger does not hold that version.
+    """
+
+    id: EntryId
+    kind: str
+    text: str
+    fields: Mapping[str, object]
+    body: str
+    version: BlobId
+    """Names the text of the file at `path`."""
+    path: str
+    retracted: Retracted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One commit that changed an entry; `version` is None where it removed it."""
+
+    commit: CommitId
+    version: BlobId | None
+    by: str
+    at: int
+    """POSIX seconds."""
+    subject: str
+    trailers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+class Reader:
+    """Reads one ledger, for the agent of `session` or for nobody in particular."""
+
+    def __init__(self, swarm: Swarm, session: Session | None) -> None:
+        self._swarm = swarm
+        self.session = session
+
+    @property
+    def _store(self) -> Store:
+        return self._swarm.store
+
+    @property
+    def _env(self) -> Env:
+        return self._swarm.env
+
+    def show(self, id: str) -> Shown:
+        """The entry `id` as it stands, noted as read by this session.
+
+        Raises BadInput for what is no id, NotFound, Damaged for an entry that cannot be read, StorageError.
+        """
+        with self._recorded("show", [id]):
+            shown = self._log(EntryId(id)) if kind_of(id) == "log" else self._document(EntryId(id))
+            if self.session and not shown.retracted:
+                self.session.saw([(shown.id, shown.version)])
+        return shown
+
+    def recall(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        kind: str | None = None,
+        by: str | None = None,
+        entity: str | None = None,
+        room: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Hit]:
+        """The `k` entries that match `query` best, best first, noted as read by this session.
+
+        Filters hold for all hits; times are ISO 8601, a date means the whole day. Raises BadInput, StorageError.
+        """
+        found: list[str] = []
+        with self._recorded("recall", found, query):
+            hits = self._swarm.index.search(
+                query, k=k, kind=kind, by=by, entity=entity, room=room, since=since, until=until
+            )
+            found += [hit.id for hit in hits]
+            if self.session:
+                self.session.saw((EntryId(hit.id), BlobId(hit.version)) for hit in hits)
+        return hits
+
+    def history(self, id: str) -> list[Revision]:
+        """The commits that wrote or removed the entry `id`, newest first. Raises BadInput, NotFound."""
+        store = self._store
+        if kind_of(id) == "log":
+            path = self._log_path(EntryId(id))
+            commits = [commit for commit in store.history(path) if ("Entry", id) in commit.trailers]
+        else:
+            path = path_of(id)
+            commits = list(store.history(path))
+        if not commits:
+            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+        return [
+            Revision(one.id, dict(one.changed).get(path), one.author, one.at, one.subject, one.trailers)
+            for one in commits
+        ]
+
+    def stale(self) -> dict[EntryId, BlobId | None]:
+        """Of what this session read, the entries that changed since, with their version now (None: gone).
+
+        Log entries never change.
+        """
+        seen = self.session.seen() if self.session else {}
+        paths = {}
+        for id in seen:
+            with contextlib.suppress(BadInput):
+                if kind_of(id) != "log":
+                    paths[id] = path_of(id)
+        now = self._store.read_many(list(paths.values()))
+        current = {id: now[path].blob if path in now else None for id, path in paths.items()}
+        return {id: version for id, version in current.items() if version != seen[id]}
+
+    def _document(self, id: EntryId) -> Shown:
+        path = path_of(id)
+        version = self._store.read(path)
+        if version is None:
+            return self._buried(id, path)
+        parsed = document(version)
+        return Shown(id, kind_of(id), version.text.decode(), parsed.fields, parsed.body, version.blob, path)
+
+    def _log_path(self, id: EntryId) -> str:
+        hit = self._swarm.index.get(id)
+        if hit is None:
+            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+        return hit.path
+
+    def _log(self, id: EntryId) -> Shown:
+        from swarm_ledger import logbook
+        from swarm_ledger.times import format_time
+
+        path = self._log_path(id)
+        version = self._store.read(path)
+        try:
+            found = [entry for entry in logbook.parse(version.text) if entry.id == id] if version else []
+        except BadInput as error:
+            raise Damaged(f"{path} is not a readable log: {error}") from None
+        if not found or version is None:
+            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+        entry = found[0]
+        fields = {"id": id, "kind": "log", "by": entry.by, "at": format_time(entry.at), **entry.meta}
+        return Shown(id, "log", logbook.section(entry).decode(), fields, entry.text, version.blob, path)
+
+    def _buried(self, id: EntryId, path: str) -> Shown:
+        """What is known of an entry that is not there: its tombstone names the version that it was."""
+        store = self._store
+        for commit in store.history(path, limit=1):
+            for name, value in commit.trailers:
+                stone = store.read(path_of(value)) if name == "Entry" and value.startswith("tombstone-") else None
+                fields = document(stone).fields if stone else {}
+                if fields.get("of") != id:
+                    continue
+                retracted = Retracted(commit.author, str(fields.get("at")), str(fields.get("why")), EntryId(value))
+                old = BlobId(str(fields.get("version")))
+                try:
+                    was = Version(path, old, store.blob(old))
+                except NotFound:
+                    return Shown(id, kind_of(id), "", {}, "", old, path, retracted)
+                parsed = document(was)
+                return Shown(id, kind_of(id), was.text.decode(), parsed.fields, parsed.body, old, path, retracted)
+        raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+
+    @contextlib.contextmanager
+    def _recorded(self, verb: str, ids: Sequence[str], query: str | None = None) -> Iterator[None]:
+        """Put the outcome of the block into the record of use."""
+        try:
+            yield
+        except SwarmError as error:
+            shown = [quoted(id) for id in ids]
+            self._swarm.record.add(verb, self.session, shown, type(error).__name__, str(error), query)
+            raise
+        self._swarm.record.add(verb, self.session, ids, "done", None, query)
+
+
+def document(version: Version) -> Document:
+    """The entry in `version`. Raises Damaged where it is none: nothing of ours writes such a file."""
+    from swarm_ledger.entry import Document
+
+    try:
+        return Document.parse(version.text)
+    except BadInput as error:
+        raise Damaged(
+            f"{version.path} is not a readable entry: {error}\n"
+            f"`swarm git show {BRANCH}:{version.path}` shows it, `swarm check` looks for others."
+        ) from None

@@ -1,0 +1,287 @@
+"""Who acts, and what they have read.
+
+An agent's session is made by `join` and kept in files under the ledger's home, because the process of a command
+is dead milliseconds after it answered. What a session has read is a file of its own, one line for each reading:
+no lock is needed to read, and the last line for an entry is the version that the session knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from swarm_ledger.env import Env, storage_error
+from swarm_ledger.errors import Busy
+from swarm_ledger.filelock import FileLock
+from swarm_ledger.ids import AgentName, EntryId, agent_name, new_request
+from swarm_ledger.place import Place
+from swarm_ledger.store import BlobId
+
+__all__ = ["Joined", "Member", "Session", "Sessions"]
+
+GONE = "-"
+"""Stands for the version of an entry that this session removed."""
+_SEEN = re.compile(rb"^(\S+) ([0-9a-f]{40}|-)$", re.MULTILINE)
+_JOIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One stretch of an agent's work: what it has read counts from `join` or `reset` on."""
+
+    id: str
+    agent: AgentName
+    role: str | None
+    home: str
+
+    @property
+    def _seen_file(self) -> str:
+        return f"{self.home}/sessions/{self.id}.seen"
+
+    def saw(self, versions: Iterable[tuple[EntryId, BlobId | None]]) -> None:
+        """Note that this session knows these versions; None is an entry that it removed. Raises StorageError."""
+        data = "".join(f"{entry} {version or GONE}\n" for entry, version in versions).encode()
+        if not data:
+            return
+        try:
+            append_line(self._seen_file, data)
+        except OSError as error:
+            raise storage_error(error, "noting what was read") from None
+
+    def last(self, entry: EntryId) -> BlobId | None:
+        """The version of `entry` that this session read or wrote last, or None."""
+        data = b"\n" + self._read()
+        at = data.rfind(b"\n" + entry.encode() + b" ")
+        found = _SEEN.match(data, at + 1) if at >= 0 else None
+        return BlobId(found[2].decode()) if found and found[2] != GONE.encode() else None
+
+    def seen(self) -> dict[EntryId, BlobId]:
+        """Every entry that this session has read, with the version that it read last."""
+        out: dict[EntryId, BlobId] = {}
+        for match in _SEEN.finditer(self._read()):
+            entry, version = EntryId(match[1].decode(errors="replace")), match[2].decode()
+            if version == GONE:
+                out.pop(entry, None)
+            else:
+                out[entry] = BlobId(version)
+        return out
+
+    def reset(self) -> None:
+        """Forget what was read; for the start of a context that no longer holds it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self._seen_file, 0)
+
+    def _read(self) -> bytes:
+        try:
+            with open(self._seen_file, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What `join` did: the session, and the name that was asked for, which may be taken."""
+
+    session: Session
+    asked: AgentName
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An agent that joined: where, as what, and whether that worktree still exists."""
+
+    name: AgentName
+    role: str | None
+    directory: str
+    present: bool
+
+
+class Sessions:
+    """The sessions kept under one ledger's home, seen from one directory."""
+
+    def __init__(self, place: Place, cwd: str, env: Env) -> None:
+        self._home, self._env = place.home, env
+        here = os.path.realpath(place.git_dir) if place.git_dir else os.path.realpath(cwd)
+        self._where = here
+        # Outside a repository a session belongs to the directory that joined, and to all below it.
+        self._known = [here] if place.git_dir else list(_upwards(here))
+
+    def join(self, name: str, role: str | None = None) -> Joined:
+        """A fresh session for the agent `name` of this worktree.
+
+        Where another worktree that still exists has the name, the next free one of name-2, name-3 … is taken.
+        Raises BadInput for a bad name, Busy, StorageError.
+        """
+        asked = agent_name(name)
+        if role is not None:
+            role = " ".join(role.split()) or None
+        try:
+            for part in ("names", "sessions", "worktrees"):
+                os.makedirs(f"{self._home}/{part}", exist_ok=True)
+            with self._alone():
+                taken = self._take(asked)
+                session = self._start(taken, role)
+                self._store(f"worktrees/{_key(self._where)}.json", session)
+        except OSError as error:
+            raise storage_error(error, "joining") from None
+        return Joined(session, asked)
+
+    def joined(self) -> Session | None:
+        """The session of the agent that joined in this worktree, or None."""
+        for directory in self._known:
+            found = self._load(f"worktrees/{_key(directory)}.json")
+            if found:
+                return found
+        return None
+
+    def acting_as(self, name: str) -> Session:
+        """The session of the agent `name` in this worktree: the joined one, or one made for it without joining."""
+        agent = agent_name(name)
+        joined = self.joined()
+        if joined and joined.agent == agent:
+            return joined
+        path = f"worktrees/{_key(self._where)}.{agent}.json"
+        found = self._load(path)
+        if found:
+            return found
+        try:
+            for part in ("sessions", "worktrees"):
+                os.makedirs(f"{self._home}/{part}", exist_ok=True)
+            session = self._start(agent, None)
+            try:
+                self._store(path, session, replace=False)
+            except FileExistsError:  # another command of the same agent was first
+                return self._load(path) or session
+        except OSError as error:
+            raise storage_error(error, "starting a session") from None
+        return session
+
+    def members(self) -> list[Member]:
+        """Every agent that joined this ledger on this machine, by name."""
+        try:
+            names = sorted(os.listdir(f"{self._home}/names"))
+        except FileNotFoundError:
+            return []
+        out = []
+        for name in names:
+            holder = self._json(f"names/{name}") if not name.startswith(".") else None
+            if holder:
+                directory = str(holder.get("directory", ""))
+                session = self._load(f"worktrees/{_key(directory)}.json")
+                role = session.role if session and session.agent == name else None
+                out.append(Member(AgentName(name), role, directory, _exists(directory)))
+        return out
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One joins at a time: taking over the name of a worktree that is gone is two steps."""
+        lock = FileLock(f"{self._home}/names/.lock")
+        deadline = self._env.monotonic() + _JOIN_SECONDS
+        try:
+            while not lock.try_acquire():
+                if self._env.monotonic() > deadline:
+                    raise Busy(
+                        f"another process has held {self._home}/names/.lock for {_JOIN_SECONDS:.0f} s; "
+                        "nobody joined. Continue or end that process, then try again."
+                    )
+                self._env.sleep(0.005)
+            yield
+        finally:
+            lock.close()
+
+    def _take(self, asked: AgentName) -> AgentName:
+        number = 1
+        while True:
+            name = agent_name(asked if number == 1 else f"{asked}-{number}")
+            path = f"{self._home}/names/{name}"
+            holder = self._json(f"names/{name}")
+            if holder and holder.get("directory") == self._where:
+                return name
+            if not holder or not _exists(str(holder.get("directory", ""))):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                # Exclusive, so that names stay unique even for one whose lock file was deleted.
+                try:
+                    self._write(path, {"directory": self._where}, replace=False)
+                except FileExistsError:
+                    continue
+                return name
+            number += 1
+
+    def _start(self, agent: AgentName, role: str | None) -> Session:
+        session = Session(new_request(self._env.rng), agent, role, self._home)
+        self._store(f"sessions/{session.id}.json", session, replace=False)
+        return session
+
+    def _store(self, path: str, session: Session, *, replace: bool = True) -> None:
+        data = {"agent": session.agent, "session": session.id, "role": session.role}
+        self._write(f"{self._home}/{path}", data, replace=replace)
+
+    def _write(self, path: str, data: dict[str, Any], *, replace: bool) -> None:
+        directory, _, name = path.rpartition("/")
+        whole = f"{directory}/.{name}.{new_request(self._env.rng)}"
+        self._env.disk.create(whole, json.dumps(data).encode() + b"\n")
+        try:
+            if replace:
+                self._env.disk.rename(whole, path)
+            else:
+                self._env.disk.link(whole, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                self._env.disk.unlink(whole)
+
+    def _json(self, path: str) -> dict[str, Any] | None:
+        try:
+            with open(f"{self._home}/{path}", encoding="utf-8") as file:
+                data = json.load(file)
+        except (FileNotFoundError, ValueError):  # torn by a power loss: as if it were not there
+            return None
+        return data if isinstance(data, dict) else None
+
+    def _load(self, path: str) -> Session | None:
+        data = self._json(path)
+        if not data or not isinstance(data.get("agent"), str) or not isinstance(data.get("session"), str):
+            return None
+        return Session(data["session"], AgentName(data["agent"]), data.get("role"), self._home)
+
+
+def append_line(path: str, data: bytes) -> None:
+    """Add `data` to a file in one write, so that lines of several processes never mix. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, flags, 0o644)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _key(directory: str) -> str:
+    return hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
+
+
+def _upwards(directory: str) -> Iterator[str]:
+    yield directory
+    while (parent := os.path.dirname(directory)) != directory:
+        yield (directory := parent)
+
+
+def _exists(directory: str) -> bool:
+    """Whether the worktree whose git directory this is (or this plain directory) is still there."""
+    if not os.path.isdir(directory):
+        return False
+    try:
+        with open(f"{directory}/gitdir", encoding="utf-8", errors="surrogateescape") as file:
+            return os.path.exists(os.path.join(directory, file.read().rstrip("\n")))
+    except FileNotFoundError:  # not a linked worktree
+        return True
