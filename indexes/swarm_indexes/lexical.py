@@ -177,6 +177,10 @@ class LexicalIndex:
             lambda db: db.execute("SELECT path, flaw FROM file WHERE flaw <> '' ORDER BY path").fetchall()
         )
 
+    def check(self) -> list[str]:
+        """What is wrong with the index, one line each; empty if it is sound. Reads all of it, so it takes a while."""
+        return self._up_to_date(self._check)
+
     def close(self) -> None:
         """Release the descriptors."""
         self._file.close()
@@ -187,6 +191,21 @@ class LexicalIndex:
             return work(db)
 
         return self._file.run(caught_up)
+
+    def _check(self, db: sqlite3.Connection) -> list[str]:
+        found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            found.append("the postings disagree with the texts")
+        indexed = dict(db.execute("SELECT path, version FROM file"))
+        db.execute("ROLLBACK")
+        ledger = dict(self._store.paths())
+        wrong = sorted(path for path in indexed.keys() | ledger if indexed.get(path) != ledger.get(path))
+        return found + [f"{path}: the index does not hold the current version" for path in wrong]
 
     def _catch_up(self, db: sqlite3.Connection) -> int:
         tip = self._store.tip()

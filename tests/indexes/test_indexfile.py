@@ -124,6 +124,23 @@ def test_damage_under_an_open_index_is_mended(ledger: Any, path: str, damage: Ca
     ]
 
 
+def test_check_names_what_disagrees_with_the_ledger(ledger: Any, path: str) -> None:
+    """A sound index has no findings; a row or a posting that was tampered with has one, and a rebuild none again."""
+    fill(ledger, 4)
+    index = LexicalIndex(path, ledger.store)
+    assert index.check() == []
+    db = sqlite3.connect(path)
+    db.execute("UPDATE entry SET body = 'tampered' WHERE n = 2")
+    db.execute("UPDATE file SET version = 'other' WHERE path LIKE '%agent-0%'")
+    db.commit()
+    assert index.check() == [
+        "the postings disagree with the texts",
+        "log/2026/11/21/agent-0/0000.md: the index does not hold the current version",
+    ]
+    index.reindex()
+    assert index.check() == []
+
+
 def test_sixteen_processes_build_one_index(ledger: Any, path: str) -> None:
     """All start with no file; each answers in full; the entries are taken in once."""
     fill(ledger, 300)
