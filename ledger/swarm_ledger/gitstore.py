@@ -259,7 +259,8 @@ class GitStore:
                 self._remove_scratch()
                 self._first_tenure = False
             outcome = self._leader.serve(name, leftovers=unclean)
-            lock.write_note("")
+            if self._leader.left_in_order:
+                lock.write_note("")
         finally:
             lock.release()
         # Whoever queued after the last look, and found the lock held, is waiting for this.

@@ -30,10 +30,10 @@ FORMAT = 1
 """Of the ledger, as `swarm.yaml` states it."""
 
 _BATCH = 512
-_TENURE_S = 0.010
+_TENURE_S = 0.005
 """How long a leader goes on for others. Its own caller waits meanwhile, so it is short."""
 
-_GAP_S = 0.0025
+_GAP_S = 0.002
 """How long it waits for writers that it has just answered to come back with more."""
 
 
@@ -46,6 +46,8 @@ class Leader:
         self._ledger, self._scratch, self._spool = ledger, scratch, spool
         self._state, self._env, self._validators = state, env, validators
         self._cache = TreeCache()
+        self.left_in_order = True
+        """False after a failure that may have left a lock or a `.keep`: the next tenure then cleans up."""
 
     def serve(self, own: str, leftovers: bool) -> Outcome | None:
         """Commit until nothing is queued or the tenure ends; the outcome of the request named `own`, if it was taken.
@@ -53,9 +55,11 @@ class Leader:
         With `leftovers`, first finish what a leader that died had taken.
         """
         env = self._env
+        self.left_in_order = True
         until = env.monotonic() + _TENURE_S
         mine: Outcome | None = None
         names = self._spool.leftovers() if leftovers else []
+        left = set(names)
         expected = 0
         while True:
             names = [*names, *self._gather(expected)][:_BATCH]
@@ -66,7 +70,7 @@ class Leader:
             for (name, request), outcome in zip(batch, self._commit([r for _, r in batch]), strict=True):
                 if name == own:
                     mine = outcome
-                self._spool.answer(name, request.id, outcome)
+                self._spool.answer(name, request.id, outcome, leftover=name in left)
             env.point("answered")
             names = []
             expected = len(batch) - 1  # the others; this process is busy leading
@@ -90,6 +94,7 @@ class Leader:
                 if outcomes is not None:
                     return outcomes
         except _Moved as moved:
+            self.left_in_order = False
             return [Unconfirmed(r.id, str(moved)) for r in batch]
         except OSError as error:
             failed: SwarmError = storage_error(error, "writing the ledger")
@@ -98,6 +103,7 @@ class Leader:
         except SwarmError as error:
             failed = error
         self._cache.clear()
+        self.left_in_order = False
         return [failed for _ in batch]
 
     def _try_commit(self, batch: list[Request]) -> list[Outcome] | None:
@@ -141,9 +147,7 @@ class Leader:
             # The batch is on the branch and on disk; only the cache could not record it, and it will catch up.
         return [outcomes[request.id] for request in batch]
 
-    def _build(
-        self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]
-    ) -> tuple[Chain, Draft]:
+    def _build(self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]) -> tuple[Chain, Draft]:
         state = self._state
         draft = Draft(state.version, state.newest)
         chain = Chain(tip, state, self._cache)
@@ -168,11 +172,15 @@ class Leader:
         """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
         disk, env = self._env.disk, self._env
         checksum, pack, index = encode_pack(chain.objects)
-        scratch = f"{self._scratch}/{checksum}.{env.random.getrandbits(48):012x}"
+        scratch = f"{self._scratch}/{checksum}.{env.rng.getrandbits(48):012x}"
         target = f"{self._ledger}/objects/pack/pack-{checksum}"
         made: list[str] = []
         try:
-            disk.create(f"{scratch}.pack", pack)
+            try:
+                disk.create(f"{scratch}.pack", pack)
+            except FileNotFoundError:
+                os.makedirs(self._scratch, exist_ok=True)
+                disk.create(f"{scratch}.pack", pack)
             made.append(f"{scratch}.pack")
             disk.create(f"{scratch}.idx", index)
             made.append(f"{scratch}.idx")
@@ -207,11 +215,11 @@ class Leader:
             raise
 
 
-class _Lost(Exception):  # noqa: N818 - not an error: another git moved the branch first
-    """The compare-and-swap lost."""
+class _Lost(Exception):
+    """The compare-and-swap lost: another git moved the branch first."""
 
 
-class _Moved(Exception):  # noqa: N818
+class _Moved(Exception):
     """The ref moved, but its directory could not be fsynced."""
 
 
@@ -241,4 +249,3 @@ def receipt_from_history(ledger: str, request: Request, commit: CommitId) -> Rec
         holding = [p for p in inside if op.section in git(ledger, "cat-file", "blob", f"{commit}:{p}")]
         paths.append((holding or inside)[-1])
     return Receipt(request.id, commit, tuple(paths))
-

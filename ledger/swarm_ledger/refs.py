@@ -96,10 +96,18 @@ def _link_lock(keep: str, lock: str, env: Env) -> None:
             os.makedirs(os.path.dirname(lock), exist_ok=True)
             if not os.path.exists(keep):
                 raise
+        except OSError:
+            with contextlib.suppress(OSError):  # it may have been made all the same
+                if os.path.samefile(keep, lock):
+                    os.unlink(lock)
+            raise
 
 
 def remove_leftovers(ledger: str) -> None:
-    """Remove what a leader that died left: its ref lock and its `.keep` files. Call with the commit lock held."""
+    """Remove what a leader that died left in the repository: its ref lock and its `.keep` files.
+
+    Call with the commit lock held and inside the state cache's write transaction.
+    """
     packs = f"{ledger}/objects/pack"
     lock = f"{ledger}/{_REF}.lock"
     keeps = []

@@ -13,7 +13,6 @@ import errno
 import json
 import os
 import select
-from dataclasses import asdict
 from typing import Any
 
 from . import errors
@@ -31,11 +30,16 @@ _OPS: dict[str, type[Put] | type[Delete] | type[Append]] = {"put": Put, "delete"
 
 def encode_request(request: Request) -> bytes:
     """A request as one line of JSON."""
-    ops = []
-    for op in request.ops:
-        fields = {name: v.decode() if isinstance(v, bytes) else v for name, v in asdict(op).items()}
-        ops.append({"op": type(op).__name__.lower(), **fields})
-    return json.dumps({**asdict(request), "ops": ops}, ensure_ascii=False).encode()
+    fields = {name: getattr(request, name) for name in Request.__slots__}
+    fields["ops"] = [
+        {"op": type(op).__name__.lower(), **{name: _text(getattr(op, name)) for name in op.__slots__}}
+        for op in request.ops
+    ]
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _text(value: bytes | str | None) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def decode_request(data: bytes) -> Request:
@@ -87,16 +91,22 @@ class Spool:
 
     def put(self, request: Request, reply: str) -> str:
         """Queue `request`; `reply` names the mailbox. Returns its name in the spool."""
-        name = f"{int(self._env.time() * 1e9):020d}.{request.id}.{reply}.{FORMAT}"
-        hidden = f"{self._root}/new/.{name}"
+        name = f"{int(self._env.now() * 1e9):020d}.{request.id}.{reply}.{FORMAT}"
+        spare = self._spare(reply)
         data = encode_request(request)
         try:
-            self._env.disk.create(hidden, data, sync=False)
+            self._env.disk.overwrite(spare, data)
         except FileNotFoundError:
             self.make()
-            self._env.disk.create(hidden, data, sync=False)
-        os.rename(hidden, f"{self._root}/new/{name}")
+            self._env.disk.create(spare, data, sync=False)
+        self._env.disk.rename(spare, f"{self._root}/new/{name}")
         return name
+
+    def _spare(self, reply: str) -> str:
+        # Making a file costs more than all else a request does, so a writer's file goes back and forth: the
+        # leader returns it under this name before it answers. A writer that got no answer takes a new mailbox,
+        # so nobody ever writes into a file that a leader may still rename.
+        return f"{self._root}/new/.{reply}"
 
     def withdraw(self, name: str) -> bool:
         """Take a request back; False when a leader has it."""
@@ -130,40 +140,52 @@ class Spool:
                 os.rename(f"{self._root}/new/{name}", taken)
             try:
                 with open(taken, "rb") as file:
-                    out.append((name, decode_request(file.read())))
+                    request = decode_request(file.read())
+                if request.id != name.split(".")[1]:
+                    raise ValueError(request.id)
+                out.append((name, request))
             except FileNotFoundError:
                 continue  # its writer withdrew it
             except (ValueError, KeyError, TypeError):
                 os.rename(taken, f"{self._root}/bad/{name}")
         return out
 
-    def answer(self, name: str, request: str, outcome: Outcome) -> None:
-        """Tell the writer, and be done with the request."""
-        self._post(name, {"request": request, **encode_outcome(outcome)})
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self._root}/taken/{name}")
+    def answer(self, name: str, request: str, outcome: Outcome, *, leftover: bool) -> None:
+        """Tell the writer, and be done with the request. The file of a leftover is not returned."""
+        spare = self._spare(name.split(".")[2])
+        # The outcome stands: what goes wrong here costs the writer a wake-up, and the next leader a look.
+        with contextlib.suppress(OSError):
+            if leftover:
+                self._env.disk.unlink(f"{self._root}/taken/{name}")
+            else:
+                self._env.disk.rename(f"{self._root}/taken/{name}", spare)
+        if not self._post(name, {"request": request, **encode_outcome(outcome)}):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(spare)
 
     def wake(self, name: str) -> None:
         """Tell the writer of a queued request that the lock is free."""
         self._post(name, {})
 
-    def _post(self, name: str, message: dict[str, Any]) -> None:
+    def _post(self, name: str, message: dict[str, Any]) -> bool:
+        """Put a message into a writer's mailbox; False when nobody reads it any more."""
         path = f"{self._root}/post/{name.split('.')[2]}"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
-            return
+            return False
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-            with contextlib.suppress(OSError):  # nobody reads it any more: its writer died
+            with contextlib.suppress(OSError):
                 os.unlink(path)
-            return
+            return False
         try:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(fd, json.dumps(message).encode() + b"\n")
         finally:
             os.close(fd)
+        return True
 
     def mailbox(self, token: str) -> Mailbox:
         """A mailbox of that name."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from swarm_ledger.env import Env
 from swarm_ledger.errors import Busy, Unconfirmed
 from swarm_ledger.git import environment
@@ -96,9 +97,9 @@ def crash_run(home: str, seconds: float, writers: int, odds: float) -> dict[str,
     clone = f"{base}/clone"
     shutil.rmtree(clone, ignore_errors=True)
     run_git("clone", "--quiet", "--no-local", "--branch", "swarm-ledger", ledger, clone)
-    listing = dict(
-        (line.split("\t")[1], line.split()[2]) for line in run_git("-C", clone, "ls-tree", "-r", "HEAD").splitlines()
-    )
+    listing = {
+        line.split("\t")[1]: line.split()[2] for line in run_git("-C", clone, "ls-tree", "-r", "HEAD").splitlines()
+    }
     logged = collections.Counter(
         found
         for path in Path(clone, "log").rglob("*.md")
@@ -153,7 +154,7 @@ def test_a_minute_of_killing_loses_nothing(home: str) -> None:
 def test_a_leader_killed_at_a_point_leaves_all_or_nothing(
     home: str, make_request: Callable[..., Request], point: str
 ) -> None:
-    """One leader dies at the point; the next writer finishes or drops its batch, and the write is there at most once."""
+    """One leader dies at the point; the next writer finishes what it had taken, and the write is there once."""
     child = os.fork()
     if child == 0:
         dying = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGKILL) if at == point else None))
@@ -177,7 +178,7 @@ def test_a_leader_killed_at_a_point_leaves_all_or_nothing(
 def test_a_stopped_leader_is_named_and_costs_nothing(
     home: str, make_request: Callable[..., Request], point: str
 ) -> None:
-    """A writer behind a stopped leader says who holds the ledger and ends; when the leader goes on, all is there once."""
+    """A writer behind a stopped leader says who holds the ledger, and ends; nothing is lost or doubled by it."""
     child = os.fork()
     if child == 0:
         stopping = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGSTOP) if at == point else None))
