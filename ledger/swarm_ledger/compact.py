@@ -19,6 +19,8 @@ _TIERS = (4_000, 120_000)
 _DUE = (48, 24, 24)
 """So many packs of one tier are merged into one of the next."""
 
+_MERGING = b"swarm-ledger: merging\n"
+
 
 def _count(index: str) -> int:
     """The number of objects in a version 2 pack index; 0 where it cannot be told."""
@@ -48,6 +50,7 @@ def compact_if_due(home: str, env: Env) -> None:
     try:
         if not lock.try_acquire():
             return
+        _remove_leftovers(home)
         for tier, due in enumerate(_DUE):
             chosen = [n for n in names if _tier(_count(f"{packs}/{n}.idx")) == tier and _settled(packs, n)]
             if len(chosen) >= due:
@@ -57,6 +60,19 @@ def compact_if_due(home: str, env: Env) -> None:
         return  # a `git repack` may have taken the packs meanwhile; a full disk leaves them too
     finally:
         lock.close()
+
+
+def _remove_leftovers(home: str) -> None:
+    """Remove what a merge that died left. Only with the compaction lock held."""
+    scratch, packs = f"{home}/tmp", f"{home}/ledger.git/objects/pack"
+    for name in os.listdir(scratch):
+        if name.startswith("merge-"):
+            os.unlink(f"{scratch}/{name}")
+    for name in os.listdir(packs):
+        if name.endswith(".keep"):
+            with contextlib.suppress(FileNotFoundError), open(f"{packs}/{name}", "rb") as file:
+                if file.read(64) == _MERGING:
+                    os.unlink(f"{packs}/{name}")
 
 
 def _tier(count: int) -> int:
@@ -72,9 +88,16 @@ def merge(home: str, names: list[str], env: Env) -> None:
     ledger, scratch = f"{home}/ledger.git", f"{home}/tmp"
     packs = f"{ledger}/objects/pack"
     wanted = set[bytes]().union(*(_names(f"{packs}/{name}.idx") for name in names))
-    before = f"{scratch}/merge-{env.random.getrandbits(48):012x}"
+    before = f"{scratch}/merge-{env.rng.getrandbits(48):012x}"
     listing = "".join(f"{name}.pack\n" for name in names).encode()
-    options = ("--stdin-packs", "--threads=1", "--window=10", "--depth=50", "--quiet", "--no-write-bitmap-index")
+    options = (
+        "--stdin-packs",
+        "--threads=1",
+        "--window=4",
+        "--depth=50",
+        "--quiet",
+        "--no-write-bitmap-index",
+    )
     settings = ("-c", "pack.writeReverseIndex=false", "-c", "core.fsync=all")
     made = git(ledger, *settings, "pack-objects", *options, before, stdin=listing, nice=10).decode().split()
     if len(made) != 1:
@@ -86,7 +109,7 @@ def merge(home: str, names: list[str], env: Env) -> None:
         if os.path.exists(f"{target}.pack"):
             return
         with contextlib.suppress(FileExistsError):
-            env.disk.create(f"{target}.keep", b"swarm-ledger: merging\n", sync=False)
+            env.disk.create(f"{target}.keep", _MERGING, sync=False)
         for suffix in (".pack", ".idx"):
             env.disk.rename(new + suffix, target + suffix)
         env.disk.sync_directory(packs)
@@ -113,7 +136,8 @@ def gc(home: str, env: Env) -> None:
             raise Damaged(f"{home}/compact.lock stays held; is another `swarm gc` running?")
         env.sleep(0.05)
     try:
-        git(ledger, "repack", "-adfq", "--window=50", "--depth=50", "--threads=0")
+        _remove_leftovers(home)
+        git(ledger, "repack", "-adFq", "--window=50", "--depth=50", "--threads=0")
         git(ledger, "commit-graph", "write", "--reachable", "--changed-paths")
     finally:
         lock.close()

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import refs
-from .compact import compact_if_due
+from .compact import compact_if_due, gc
 from .decide import Validator, check_request
+from .doctor import Finding, examine
 from .env import Env, storage_error
 from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
 from .filelock import FileLock
@@ -310,6 +311,20 @@ class GitStore:
         settings = Put("swarm.yaml", "swarm.yaml", SETTINGS.encode(), None)
         with contextlib.suppress(Conflict):
             self.submit(Request(request, agent, "init", int(self._env.now()), "Begin the ledger", (settings,)))
+
+    # Looking after it
+
+    def doctor(self, fix: bool = False) -> list[Finding]:
+        """What is wrong, and with `fix` what of it was mended; [] in a sound ledger."""
+        with self._mutex, _reporting():
+            return examine(self.home, self._env, fix)
+
+    def gc(self) -> None:
+        """Repack everything as small as it gets, and index history by path."""
+        with _reporting():
+            gc(self.home, self._env)
+            with self._mutex:
+                self._fresh().vacuum()
 
     def close(self) -> None:
         """See Store.close."""

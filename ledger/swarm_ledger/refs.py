@@ -16,7 +16,7 @@ from .env import Env
 from .errors import Busy, Damaged
 from .store import CommitId
 
-__all__ = ["BRANCH", "move", "read", "remove_leftovers"]
+__all__ = ["BRANCH", "leftovers", "move", "read", "remove_leftovers"]
 
 BRANCH = "swarm-ledger"
 _REF = f"refs/heads/{BRANCH}"
@@ -108,14 +108,8 @@ def remove_leftovers(ledger: str) -> None:
 
     Call with the commit lock held and inside the state cache's write transaction.
     """
-    packs = f"{ledger}/objects/pack"
     lock = f"{ledger}/{_REF}.lock"
-    keeps = []
-    for name in os.listdir(packs):
-        if name.endswith(".keep"):
-            with contextlib.suppress(FileNotFoundError), open(f"{packs}/{name}", "rb") as file:
-                if _TIP.fullmatch(file.read(64)):
-                    keeps.append(f"{packs}/{name}")
+    keeps = leftovers(ledger)
     for keep in keeps:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samefile(keep, lock):
@@ -123,3 +117,15 @@ def remove_leftovers(ledger: str) -> None:
     for keep in keeps:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(keep)
+
+
+def leftovers(ledger: str) -> list[str]:
+    """Paths of the `.keep` files that leaders made."""
+    packs = f"{ledger}/objects/pack"
+    keeps = []
+    for name in os.listdir(packs):
+        if name.endswith(".keep"):
+            with contextlib.suppress(FileNotFoundError), open(f"{packs}/{name}", "rb") as file:
+                if _TIP.fullmatch(file.read(64)):
+                    keeps.append(f"{packs}/{name}")
+    return keeps

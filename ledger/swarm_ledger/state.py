@@ -103,11 +103,16 @@ class State:
                 self.close()
                 if sound:
                     return
-            for suffix in ("-wal", "-shm", ""):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._path + suffix)
+            self.remove()
         finally:
             lock.close()
+
+    def remove(self) -> None:
+        """Delete the cache's files; whoever has them open notices by the inode and opens new ones."""
+        self.close()
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
 
     def close(self) -> None:
         """Close the connection."""
@@ -209,10 +214,12 @@ class State:
             old_epoch, _, old_seq = (mark or "").partition(":")
             known = old_epoch == epoch and old_seq.isdecimal() and int(old_seq) <= seq
             since = int(old_seq) if known else 0
+            # The + makes SQLite take the few new rows by their seq and sort them, not scan all in path order.
+            order = "ORDER BY +path" if known else "ORDER BY path"
             found = [
                 Change(path, Version(path, BlobId(blob.hex()), text))
                 for path, blob, text in db.execute(
-                    "SELECT path, blob, text FROM files WHERE seq > ? ORDER BY path", (since,)
+                    "SELECT path, blob, text FROM files WHERE seq > ? " + order, (since,)
                 )
             ]
             if known:
@@ -259,6 +266,11 @@ class State:
     def put_commit(self, commit: CommitId) -> None:
         """Record the commit that the cache reflects from now on."""
         self.db.execute("UPDATE meta SET value = ? WHERE key = 'commit'", (bytes.fromhex(commit),))
+
+    def vacuum(self) -> None:
+        """Give back what deleted rows and the write-ahead log hold."""
+        self.db.execute("VACUUM")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # Catching up with a branch that somebody else moved, or from nothing
 

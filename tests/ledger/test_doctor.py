@@ -1,0 +1,89 @@
+"""The doctor finds what was damaged on purpose, mends what is derived, and finds nothing in a sound ledger."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from swarm_ledger.gitstore import GitStore
+from swarm_ledger.store import Put, Request
+
+Make = Callable[..., Request]
+
+
+def test_a_sound_ledger_has_no_findings(git_store: GitStore, make_request: Make) -> None:
+    """After ordinary writes there is nothing to say."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    assert git_store.doctor() == []
+
+
+def test_a_cache_that_lies_is_found_and_built_anew(git_store: GitStore, make_request: Make) -> None:
+    """A row that git does not know is named; --fix makes the cache say what git says."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    with sqlite3.connect(f"{git_store.home}/state.db") as db:
+        db.execute("UPDATE files SET blob = ? WHERE path = 'facts/a.md'", (bytes(20),))
+    db.close()
+    (finding,) = git_store.doctor()
+    assert "differs from the branch at facts/a.md" in finding.what and not finding.mended
+    (finding,) = git_store.doctor(fix=True)
+    assert finding.mended
+    assert git_store.doctor() == []
+    version = git_store.read("facts/a.md")
+    assert version is not None and version.text == b"a"
+
+
+def test_leftovers_of_the_dead_are_found_and_removed(git_store: GitStore, make_request: Make) -> None:
+    """Scratch packs, `.keep` files, our ref lock and mailboxes that nobody reads."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    packs = f"{git_store.ledger}/objects/pack"
+    Path(f"{packs}/pack-{'0' * 40}.keep").write_text("1" * 40 + "\n")
+    os.link(f"{packs}/pack-{'0' * 40}.keep", f"{git_store.ledger}/refs/heads/swarm-ledger.lock")
+    Path(f"{git_store.home}/tmp/abc.pack").write_bytes(b"torn")
+    os.mkfifo(f"{git_store.home}/queue/post/feedfeedfeedfeed")
+    whats = [finding.what for finding in git_store.doctor()]
+    assert whats == ["1 mailboxes of writers that died", "2 files of leaders that died"]
+    assert all(finding.mended for finding in git_store.doctor(fix=True))
+    assert git_store.doctor() == []
+    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
+
+
+def test_a_lost_object_is_named(git_store: GitStore, make_request: Make) -> None:
+    """A pack that is gone cannot be mended here; the finding says what is missing."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
+    newest = max(Path(f"{git_store.ledger}/objects/pack").glob("*.pack"), key=lambda p: p.stat().st_mtime_ns)
+    newest.unlink()
+    newest.with_suffix(".idx").unlink()
+    found = git_store.doctor()
+    assert any("git fsck" in finding.what and "restore" in finding.advice for finding in found)
+
+
+def test_torn_requests_are_named(git_store: GitStore) -> None:
+    """What was put aside is listed with its path."""
+    Path(f"{git_store.home}/queue/bad/1.r.x.1").write_bytes(b"{")
+    (finding,) = git_store.doctor()
+    assert finding.what.endswith("/queue/bad/1.r.x.1")
+
+
+def test_gc_keeps_everything_and_shrinks(git_store: GitStore, make_request: Make) -> None:
+    """After a gc there is one pack, all history, and room on the disk."""
+    for number in range(60):
+        git_store.submit(make_request(Put("a", f"facts/{number}.md", b"text %d\n" % number * 40, None)))
+    packs = Path(f"{git_store.ledger}/objects/pack")
+    before = sum(path.stat().st_size for path in packs.iterdir())
+    git_store.gc()
+    assert len(list(packs.glob("*.pack"))) == 1
+    assert sum(path.stat().st_size for path in packs.iterdir()) < before
+    assert len(list(git_store.history())) == 61
+    assert git_store.doctor() == []
+
+
+def test_packs_are_merged_by_the_way(git_store: GitStore, make_request: Make) -> None:
+    """Many single writes leave few packs, without any gc."""
+    for number in range(120):
+        git_store.submit(make_request(Put("a", f"facts/{number}.md", b"x", None)))
+    assert len(list(Path(f"{git_store.ledger}/objects/pack").glob("*.pack"))) < 60
+    assert len(list(git_store.history())) == 121
+    assert git_store.doctor() == []
