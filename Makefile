@@ -1,0 +1,41 @@
+# `make demo` runs the main job, `make test` passes the tests. Each makes what it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format bench-writes soak clean
+
+# One stamp for the environment: a second run starts at once.
+.venv/.made: pyproject.toml swarm/_version.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: .venv/.made
+	$(BIN)/swarm demo $(ARGS)
+
+test: .venv/.made
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/.made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+format: .venv/.made
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-writes: .venv/.made
+	$(BIN)/python -m bench.writes $(ARGS)
+
+# A minute of killing writers, and power lost after every call of 200 batches.
+soak: .venv/.made
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+clean:
+	rm -rf .venv .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
