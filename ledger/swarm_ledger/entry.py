@@ -39,7 +39,7 @@ _RANK = {name: rank for rank, name in enumerate(FIELD_ORDER)}
 _OPENING = re.compile("\ufeff?---[ \t]*\r?\n")
 _CLOSING = re.compile(r"^---[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 _BLANK_LINE = re.compile(r"\r?\n")
-_TOO_LONG = f"an entry may have {MAX_BYTES // 1024 // 1024} MiB; put long text into a file and cite it"
+_TOO_LONG = f"over {MAX_BYTES // 1024 // 1024} MiB, too long for an entry; put long text into a file and cite it"
 
 
 class Removed(Enum):
