@@ -85,11 +85,10 @@ def parse(data: bytes) -> list[LogEntry]:
         data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     by, day, start = _read_header(data)
     headings = list(_HEADING.finditer(data, start - 1))
-    first = headings[0].start() if headings else len(data)
-    if data[start:first].strip():
+    if data[start : headings[0].start() if headings else len(data)].strip():
         raise BadInput(f"line {_line(data, start)}: text before the first section of a log; begin it with a heading")
-    ends = [match.start() + 1 for match in headings[1:]] + [len(data)]
-    return [_read_section(data, match, end, by, day) for match, end in zip(headings, ends, strict=True)]
+    ends = [match.start() + 1 for match in headings[1:]]
+    return [_read_section(data, match, end, by, day) for match, end in zip(headings, [*ends, len(data)], strict=False)]
 
 
 def _read_section(data: bytes, heading: re.Match[bytes], end: int, by: AgentName, day: date) -> LogEntry:
