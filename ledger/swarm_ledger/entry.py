@@ -28,7 +28,7 @@ MAX_BYTES = 1024 * 1024
 
 FIELD_ORDER = (
     *("id", "kind", "title", "by", "at", "rev", "status", "entities", "room", "tags", "valid_from", "valid_to"),
-    *("plan", "phase", "depends_on", "scope", "owner", "acceptance", "priority"),
+    *("phases", "plan", "phase", "depends_on", "scope", "owner", "acceptance", "priority"),
     *("type", "aliases"),
     *("of", "version", "sides", "why"),
     *("key", "confidence", "citations", "supersedes", "superseded_by"),
