@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger.errors import BadInput, Conflict, NotFound, Refused, StorageError
 from swarm_ledger.ids import (
@@ -47,8 +46,7 @@ _ATTEMPTS = 16
 """Of a write whose only hindrance was that others made the same new name at the same moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """The acknowledgement of a write: it is in `commit`, on disk.
 
     `version` names the new text; it is None for a log entry (a section of a file that grows) and for a removal.

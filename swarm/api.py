@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from swarm_ledger.env import Env
 from swarm_ledger.ids import EntryId
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Status", "Swarm"]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """Where a ledger is and what it holds."""
 
     ledger: str

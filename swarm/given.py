@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import EntryId, agent_name, kind_of, quoted
@@ -20,8 +20,7 @@ _LINE_CHARACTERS = 200
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A log entry to be. `to` is an agent, `task` a task's id, `ref` what it stands for elsewhere."""
 
     text: str

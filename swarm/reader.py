@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput, Damaged, NotFound, SwarmError
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Reader", "Retracted", "Revision", "Shown", "document"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retracted:
+class Retracted(NamedTuple):
     """Why an entry is no longer there."""
 
     by: str
@@ -37,8 +35,7 @@ class Retracted:
     tombstone: EntryId
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """An entry as it stands. `text` is the whole file, or of a log entry its section.
 
     For a retracted entry `retracted` says by whom and why, and the rest is what it was; `text` is "" where this
@@ -56,8 +53,7 @@ class Shown:
     retracted: Retracted | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(NamedTuple):
     """One commit that changed an entry; `version` is None where it removed it."""
 
     commit: CommitId
@@ -66,7 +62,7 @@ class Revision:
     at: int
     """POSIX seconds."""
     subject: str
-    trailers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 class Reader:
@@ -207,8 +203,8 @@ class Reader:
         try:
             yield
         except SwarmError as error:
-            shown = [quoted(id) for id in ids]
-            self._swarm.record.add(verb, self.session, shown, type(error).__name__, str(error), query)
+            named = [id if id.isascii() and id.isprintable() and len(id) < 150 else quoted(id) for id in ids]
+            self._swarm.record.add(verb, self.session, named, type(error).__name__, str(error), query)
             raise
         self._swarm.record.add(verb, self.session, ids, "done", None, query)
 

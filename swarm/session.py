@@ -13,8 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from swarm_ledger.env import Env, storage_error
 from swarm_ledger.errors import Busy
@@ -31,8 +30,7 @@ _SEEN = re.compile(rb"^(\S+) ([0-9a-f]{40}|-)$", re.MULTILINE)
 _JOIN_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One stretch of an agent's work: what it has read counts from `join` or `reset` on."""
 
     id: str
@@ -85,16 +83,14 @@ class Session:
             return b""
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(NamedTuple):
     """What `join` did: the session, and the name that was asked for, which may be taken."""
 
     session: Session
     asked: AgentName
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """An agent that joined: where, as what, and whether that worktree still exists."""
 
     name: AgentName

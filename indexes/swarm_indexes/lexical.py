@@ -17,6 +17,7 @@ from swarm_ledger.errors import BadInput
 from .indexfile import IndexFile
 from .maxscore import top
 from .moments import bound
+from .snippets import snippet
 from .terms import clean, facet, query_terms
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ _BULK = 1000
 """From so many files in one catch-up on, the postings are merged into one segment at its end."""
 
 _TITLE_CHARACTERS = 80
-_SNIPPET_WORDS = 32
 
 
 class Hit(NamedTuple):
@@ -89,7 +89,7 @@ class Hit(NamedTuple):
 
 
 class LexicalIndex:
-    """The index of `store` in the file `path`, for one thread. Other processes may use the same file."""
+    """The index of `store` in the file `path`, for the threads of a process. Other processes may use the file too."""
 
     def __init__(self, path: str, store: Store, env: Env | None = None) -> None:
         self._store = store
@@ -148,13 +148,13 @@ class LexicalIndex:
 
         def work(db: sqlite3.Connection) -> list[Hit]:
             if not terms:
-                return [_hit(row, 0.0, "") for row in _newest(db, filters, span if timed else None, k)]
+                return [_hit(row) for row in _newest(db, filters, span if timed else None, k)]
             facets = "".join(f'facets : "{facet(field, value)}" AND ' for field, value in filters.items())
             # The + keeps SQLite from running the full-text query once for each row of the span.
             within = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)" if timed else ""
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
             scores = top(db, terms, facets, within, span if timed else (), k)
-            hits = _best(db, scores, " OR ".join(f'"{term}"' for term in terms), k)
+            hits = _best(db, scores, terms, k)
             db.execute("COMMIT")
             return hits
 
@@ -163,7 +163,7 @@ class LexicalIndex:
     def get(self, entry_id: str) -> Hit | None:
         """The entry with this id, or None; the place of a log entry is known only here."""
         rows = self._up_to_date(lambda db: _fetch(db, "id = ? ORDER BY path LIMIT 1", (clean(entry_id),)))
-        return _hit(rows[0], 0.0, "") if rows else None
+        return _hit(rows[0]) if rows else None
 
     def counts(self) -> dict[str, int]:
         """Kind → number of entries, of the kinds that there are, in alphabetical order."""
@@ -306,20 +306,13 @@ def _newest(
     return _fetch(db, f"{' AND '.join(where)} {order}", (*values, k))
 
 
-def _best(db: sqlite3.Connection, scores: dict[int, float], match: str, k: int) -> list[Hit]:
+def _best(db: sqlite3.Connection, scores: dict[int, float], terms: Sequence[str], k: int) -> list[Hit]:
     listed = "IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
     keys = db.execute(f"SELECT n, moment, id FROM entry WHERE n {listed}", (str(list(scores)),))  # noqa: S608
     newest_first = ((scores[n], -(moment or 0.0), identity, n) for n, moment, identity in keys)
     chosen = [n for _, _, _, n in sorted(newest_first)[:k]]
     found = {row[0]: row for row in _fetch(db, f"entry.n {listed}", (str(chosen),))}
-    return [_hit(found[n], -scores[n], _snippet(db, match, n)) for n in chosen]
-
-
-def _snippet(db: sqlite3.Connection, match: str, n: int) -> str:
-    """The part of the body with most of the terms; its start where the terms are elsewhere."""
-    sql = f"SELECT snippet(words, 1, '', '', '…', {_SNIPPET_WORDS}) FROM words WHERE words MATCH ? AND rowid = ?"  # noqa: S608
-    text: str = db.execute(sql, (match, n)).fetchone()[0]
-    return text
+    return [_hit(found[n], -scores[n], terms) for n in chosen]
 
 
 def _fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
@@ -327,7 +320,7 @@ def _fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> li
     return db.execute(_SELECT_HITS + where, values).fetchall()
 
 
-def _hit(row: tuple[Any, ...], score: float, snippet: str) -> Hit:
+def _hit(row: tuple[Any, ...], score: float = 0.0, terms: Sequence[str] = ()) -> Hit:
     _, identity, kind, title, by, at, valid_from, path, version, room, status, ref, entities, body = row
     first = next((line for line in body.splitlines() if line.strip()), "")
     return Hit(
@@ -340,7 +333,7 @@ def _hit(row: tuple[Any, ...], score: float, snippet: str) -> Hit:
         path=path,
         version=version,
         score=score,
-        snippet=" ".join((snippet or _cut(body, _SNIPPET_WORDS * 6)).split()),
+        snippet=snippet(body, terms),
         room=room,
         entities=tuple(entities.splitlines()),
         ref=ref,

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
 from swarm_ledger.errors import SwarmError
@@ -40,7 +39,7 @@ def say_json(data: Mapping[str, object]) -> None:
 def written(done: Written, what: str, as_json: bool) -> int:
     """Print the acknowledgement of a write; the exit code."""
     if as_json:
-        say_json(asdict(done))
+        say_json(done._asdict())
         return 0
     version = f", version {done.version}" if done.version else ""
     say(f"{done.id} {what} in commit {done.commit}{version}" if done.commit else f"{done.id} says that already")

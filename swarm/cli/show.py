@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from .call import Call
 from .output import say, say_json
@@ -32,7 +31,7 @@ def run(call: Call) -> int:
                 "fields": dict(shown.fields),
                 "body": shown.body,
                 "text": shown.text,
-                "retracted": asdict(gone) if gone else None,
+                "retracted": gone._asdict() if gone else None,
             }
         )
         return 0
