@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -41,6 +42,8 @@ _DISK = frozenset(
     }
 )
 
+_INHERITED: list[sqlite3.Connection | None] = []
+
 
 class _LockedError(Exception):
     """Another process is opening or replacing the file."""
@@ -48,6 +51,8 @@ class _LockedError(Exception):
 
 class IndexFile:
     """The file `path` with the tables of `schema`; `application` and `version` tell it from any other file.
+
+    One object serves the threads of a process, one at a time; after a fork the child opens the file itself.
 
     `rebuilt` says why this object had to make the file anew ("missing", "foreign" or "damaged"), else "".
     """
@@ -57,6 +62,8 @@ class IndexFile:
         self._schema = schema
         self._application, self._version = application, version
         self._env = env
+        self._mutex = threading.RLock()
+        self._pid = os.getpid()
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._condemned = ""
@@ -67,6 +74,10 @@ class IndexFile:
 
         Waits while another process writes; replaces a damaged file, once. Raises Busy, StorageError.
         """
+        with self._mutex:
+            return self._run(work)
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         deadline = self._env.monotonic() + _PATIENCE_S
         pause, longest = _PAUSES_S
         mended = False
@@ -116,6 +127,10 @@ class IndexFile:
             raise storage_error(error, "opening the search index") from None
 
     def _current(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # A connection may not be used, nor closed, on the other side of a fork: SQLite's locks are the parent's.
+            _INHERITED.append(self._db)
+            self._db, self._pid = None, os.getpid()
         if self._condemned:
             self._replace()
         if self._db is not None:
@@ -167,7 +182,7 @@ class IndexFile:
             inode = os.stat(self._path).st_ino
         except FileNotFoundError:
             return "missing"
-        db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+        db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")

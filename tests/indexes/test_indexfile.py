@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,36 @@ def test_a_directory_that_refuses_says_what_to_do(ledger: Any, tmp_path: Path) -
     (tmp_path / "lexical.db").mkdir()
     with pytest.raises(StorageError, match="SWARM_HOME"):
         LexicalIndex(str(tmp_path / "lexical.db"), ledger.store).catch_up()
+
+
+def test_a_full_disk_is_refused_and_leaves_the_index_as_it_was(ledger: Any, path: str) -> None:
+    """What does not fit is not taken in by half; with room again the next search has all of it."""
+    fill(ledger, 3)
+    index = LexicalIndex(path, ledger.store)
+    index.catch_up()
+    pages = index._file.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()[0])
+    ledger.log("word " * 50_000)
+    with pytest.raises(StorageError, match="full"):
+        index.search("word")
+    index._file.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages * 1000}"))
+    assert len(index.search("word")) == 1
+    assert index.check() == []
+
+
+def test_an_open_index_serves_threads_and_children(ledger: Any, path: str) -> None:
+    """Threads take turns; a forked child opens the file itself and leaves the parent's connection alone."""
+    fill(ledger, 20)
+    index = LexicalIndex(path, ledger.store)
+    index.catch_up()
+    with ThreadPoolExecutor(4) as pool:
+        assert [len(hits) for hits in pool.map(index.search, ["number3"] * 40)] == [1] * 40
+    results = fork.Queue()
+    child = fork.Process(target=lambda: results.put(len(index.search("entry", k=50))))
+    child.start()
+    assert results.get(timeout=30) == 20
+    child.join()
+    ledger.log("entry after the child")
+    assert len(index.search("entry", k=50)) == 21
 
 
 def test_a_failing_ledger_leaves_the_index_as_it_was(ledger: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

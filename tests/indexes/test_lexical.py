@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -274,8 +275,18 @@ def test_a_long_text_is_cut_visibly(ledger: Any, index: LexicalIndex) -> None:
     ledger.log(text)
     (hit,) = index.search("needle")
     assert hit.snippet.startswith("…") and hit.snippet.endswith("…") and "needle" in hit.snippet
-    assert len(hit.snippet) < 400
+    assert len(hit.snippet) < 240
     assert hit.title.endswith("…") and len(hit.title) <= 80
+
+
+def test_a_word_repeated_over_half_a_megabyte_is_shown_at_once(ledger: Any, index: LexicalIndex) -> None:
+    """The time for a hit grows with its text, not with the square of it."""
+    ledger.log("word " * 100_000)
+    index.catch_up()
+    started = time.process_time()
+    (hit,) = index.search("word")
+    assert time.process_time() - started < 2
+    assert hit.snippet == " ".join(["word"] * 40) + "…"
 
 
 def test_a_broken_file_is_found_by_its_text_and_named(ledger: Any, index: LexicalIndex) -> None:
