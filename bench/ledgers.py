@@ -63,8 +63,7 @@ def fact_text(id: str, agent: str, at: datetime, rng: random.Random) -> bytes:
     """A valid fact of 500 bytes, front matter included."""
     title = words.title(rng)
     fields = {"id": id, "kind": "fact", "title": title, "by": agent, "at": format_time(at), "rev": 1}
-    room = ENTRY_BYTES - len(Document.create(fields, "").data)
-    text = words.body(rng, room)
+    text = words.body(rng, ENTRY_BYTES - len(Document.create(fields, "\n").data) + 1)
     validate(fields, text)
     return Document.create(fields, text).data
 
@@ -90,9 +89,9 @@ def writer(swarm: Swarm, number: int) -> Callable[[], Ack]:
     if agent is None:
         raise LookupError(number)
     rng = random.Random(time.time_ns() ^ os.getpid())
-    at = datetime.now(UTC)
+    at = datetime.now(UTC).replace(microsecond=0)
     sample = {"id": new_id("fact", at, rng), "kind": "fact", "by": agent.name, "at": format_time(at), "rev": 1}
-    overhead = len(Document.create({**sample, "title": ""}, "").data) - len('""')
+    overhead = len(Document.create({**sample, "title": "x"}, "\n").data) - len("x\n")
 
     def write() -> Ack:
         title = words.title(rng)

@@ -19,6 +19,7 @@ __all__ = ["disk", "scale", "start"]
 
 _MB = 1_000_000
 _PROCESSES = 16
+_COMMONEST = "recall of the four commonest words"
 
 
 def disk(context: Context) -> Outcome:
@@ -93,53 +94,62 @@ def scale(context: Context) -> Outcome:
     times: dict[str, dict[int, list[float]]] = {}
     swarms = {entries: ledgers.open_with(path) for entries, path in repositories.items()}
     rng = random.Random(3)
-    ids = {
-        entries: [id.rpartition("/")[2][:-3] for id, _ in one.store.paths("facts/")] for entries, one in swarms.items()
-    }
+    paths = {entries: [path for path, _ in one.store.paths("facts/")] for entries, one in swarms.items()}
     for count in range(by_api + 1):
         for entries, swarm in swarms.items():  # taking turns
-            for name, act in _acts(swarm, rng.choice(ids[entries]), rng).items():
+            for name, act in _acts(swarm, rng.choice(paths[entries]), rng).items():
                 took = _timed(act)
                 if count:  # the first warms up
                     times.setdefault(f"{name} by API", {}).setdefault(entries, []).append(took)
-    for swarm in swarms.values():
-        swarm.close()
     for _ in range(by_command):
         for entries, path in repositories.items():
-            for name, arguments in _commands(rng.choice(ids[entries]), rng).items():
+            for name, arguments in _commands(swarms[entries], rng.choice(paths[entries]), rng).items():
                 _, wall = machine.cpu_seconds(command(*arguments), path, command_environment())
                 times.setdefault(f"{name} by CLI", {}).setdefault(entries, []).append(wall)
+    for swarm in swarms.values():
+        swarm.close()
     for name, found in times.items():
         one, other = (statistics.median(found[entries]) * 1e3 for entries in (small, large))
         out.detail[name] = {str(small): one, str(large): other}
+        counts = not name.startswith(_COMMONEST)
         out.add(
             f"{name}, {large:,} entries against {small:,}",
-            "within 3x",
+            "within 3x" if counts else "shown",
             f"{other:.2f} ms / {one:.2f} ms = {other / one:.2f}x",
-            other <= 3 * one,
+            other <= 3 * one if counts else None,
         )
     return out
 
 
-def _acts(swarm: Swarm, id: str, rng: random.Random) -> dict[str, Callable[[], object]]:
+def _acts(swarm: Swarm, path: str, rng: random.Random) -> dict[str, Callable[[], object]]:
     agent = swarm.agent("measure")
     if agent is None:
         raise LookupError("measure")
+    id, query = _chosen(swarm, path, rng)
     title, body = words.title(rng), words.body(rng, 330)
-    query = f"{words.title(rng)} {rng.randrange(5000)}"
     return {
         "one more write": lambda: agent.remember(title, body),
         "show": lambda: agent.show(id),
         "recall after a write": lambda: agent.recall(query),
+        _COMMONEST: lambda: agent.recall(words.COMMON),
     }
 
 
-def _commands(id: str, rng: random.Random) -> dict[str, list[str]]:
+def _commands(swarm: Swarm, path: str, rng: random.Random) -> dict[str, list[str]]:
+    id, query = _chosen(swarm, path, rng)
     return {
         "one more write": ["remember", "--as=measure", f"--body={words.body(rng, 330)}", "--", words.title(rng)],
         "show": ["show", "--as=measure", id],
-        "recall after a write": ["recall", "--as=measure", "--", f"{words.title(rng)} {rng.randrange(5000)}"],
+        "recall after a write": ["recall", "--as=measure", "--", query],
     }
+
+
+def _chosen(swarm: Swarm, path: str, rng: random.Random) -> tuple[str, str]:
+    """The id of the entry at `path`, and a query for it."""
+    version = swarm.store.read(path)
+    if version is None:
+        raise LookupError(path)
+    return path.rpartition("/")[2].removesuffix(".md"), words.query(rng, version.text.decode().split("---")[2])
 
 
 def _timed(act: Callable[[], object]) -> float:

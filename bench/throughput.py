@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -14,7 +15,7 @@ from swarm_ledger.env import Env
 from swarm_ledger.git import environment
 from swarm_ledger.gitstore import GitStore
 
-from . import fleet, ledgers
+from . import fleet, ledgers, words
 from .baselines import LooseStore, OneAtATime, OneAtATimeUncompacted
 from .row import Context, Outcome
 
@@ -132,11 +133,12 @@ def _reader(repository: str, seconds: float) -> fleet.Work:
     def work(_: int, start: Callable[[], None], did: fleet.Did) -> None:
         swarm = ledgers.open_with(repository)
         reader = swarm.reader()
+        rng = random.Random(5)
         start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             began = time.monotonic()
-            reader.recall("expired tokens after a restart", k=5)
+            reader.recall(words.query(rng, words.body(rng, 200)), k=5)
             did.seconds.append(time.monotonic() - began)
             time.sleep(1 / _READS_A_SECOND)
         swarm.close()
