@@ -215,12 +215,11 @@ class State:
             known = old_epoch == epoch and old_seq.isdecimal() and int(old_seq) <= seq
             since = int(old_seq) if known else 0
             # The + makes SQLite take the few new rows by their seq and sort them, not scan all in path order.
-            order = "ORDER BY +path" if known else "ORDER BY path"
+            in_order = "SELECT path, blob, text FROM files WHERE seq > ? ORDER BY path"
+            few = "SELECT path, blob, text FROM files WHERE seq > ? ORDER BY +path"
             found = [
                 Change(path, Version(path, BlobId(blob.hex()), text))
-                for path, blob, text in db.execute(
-                    "SELECT path, blob, text FROM files WHERE seq > ? " + order, (since,)
-                )
+                for path, blob, text in db.execute(few if known else in_order, (since,))
             ]
             if known:
                 found += [Change(p, None) for (p,) in db.execute("SELECT path FROM gone WHERE seq > ?", (since,))]
