@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from swarm_ledger.env import Env
 from swarm_ledger.gitstore import GitStore, create_repository
 from swarm_ledger.memory import MemoryStore

@@ -6,6 +6,7 @@ is decided request by request and each sees its predecessors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,7 +15,10 @@ from .errors import BadInput, Conflict
 from .objects import blob_id
 from .store import Append, BlobId, Delete, Put, Request, Version
 
-__all__ = ["Draft", "Validator", "check_path", "check_request", "trailers"]
+__all__ = ["Draft", "Validator", "check_path", "check_request", "is_log_file", "trailers"]
+
+_LOG_FILE = re.compile(r"[0-9]{4}\.md")
+_REQUEST_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
 class Validator(Protocol):
@@ -42,14 +46,12 @@ class Draft:
         return self._base_version(path)
 
     def _newest(self, directory: str) -> tuple[str, bytes] | None:
-        drafted = [
-            (path, new.text) for path, new in self.written.items() if new and path.rpartition("/")[0] + "/" == directory
-        ]
+        drafted = [(path, new.text) for path, new in self.written.items() if new and is_log_file(path, directory)]
         base = self._base_newest(directory)
         return max([*drafted, base] if base and base[0] not in self.written else drafted, default=None)
 
     def apply(self, request: Request) -> tuple[dict[str, Version | None], tuple[str, ...]]:
-        """Lay `request` over the draft: (what it writes, one path for each op). Raises Conflict, and changes nothing."""
+        """Lay `request` over the draft: (what it writes, a path for each op). Raises Conflict, and changes nothing."""
         before = dict(self.written)
         writes: dict[str, Version | None] = {}
         paths = []
@@ -80,10 +82,15 @@ class Draft:
             return f"{op.directory}0000.md", op.header + op.section
         path, text = newest
         full = logbook.count(text) >= logbook.ENTRIES_PER_FILE
-        if full or len(text) + len(op.section) > logbook.BYTES_PER_FILE:
-            number = int(path.rpartition("/")[2].removesuffix(".md")) + 1
+        number = int(path.removeprefix(op.directory).removesuffix(".md")) + 1
+        if (full or len(text) + len(op.section) > logbook.BYTES_PER_FILE) and number < 10_000:
             return f"{op.directory}{number:04d}.md", op.header + op.section
         return path, text + op.section
+
+
+def is_log_file(path: str, directory: str) -> bool:
+    """Whether `path` is a file that appends to `directory` (with its slash) go to: NNNN.md."""
+    return path.startswith(directory) and _LOG_FILE.fullmatch(path, len(directory)) is not None
 
 
 def check_path(path: str) -> None:
@@ -99,6 +106,8 @@ def check_request(request: Request) -> None:
     """Raise BadInput unless `request` can be committed as it is: paths inside, one-line fields, UTF-8 texts."""
     if not request.ops:
         raise BadInput("a request must write something")
+    if not _REQUEST_ID.fullmatch(request.id):
+        raise BadInput(f"a request's id is 1 to 64 of a-z and 0-9, not {request.id!r}")
     lines: Mapping[str, str] = {
         "id": request.id,
         "agent": request.agent,

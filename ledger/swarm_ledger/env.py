@@ -52,6 +52,22 @@ class Disk:
                 os.unlink(path)
             raise
 
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Put `data` into a file that may exist already, not on disk yet. After a failure the file is gone."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                os.ftruncate(fd, len(data))  # not O_TRUNC: ext4 starts I/O for a file emptied and written again
+            finally:
+                os.close(fd)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
+
     def rename(self, source: str, target: str) -> None:
         """Rename atomically, replacing `target`."""
         os.rename(source, target)
@@ -82,8 +98,8 @@ class Env:
     """Everything that the ledger takes from the outside. The defaults are the real world."""
 
     disk: Disk = field(default_factory=Disk)
-    random: random.Random = field(default_factory=random.SystemRandom)
-    time: Callable[[], float] = time.time
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    now: Callable[[], float] = time.time
     """POSIX seconds."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

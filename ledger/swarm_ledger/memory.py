@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from .decide import Draft, Validator, check_request, trailers
+from .decide import Draft, Validator, check_request, is_log_file, trailers
 from .errors import NotFound
 from .objects import COMMIT, encode_commit, object_name
 from .store import BlobId, Change, Changes, Commit, CommitId, Receipt, Request, Version
@@ -107,5 +107,5 @@ class MemoryStore:
         return known.blob if known else None
 
     def _newest(self, directory: str) -> tuple[str, bytes] | None:
-        inside = [path for path in self._files if path.rpartition("/")[0] + "/" == directory]
+        inside = [path for path in self._files if is_log_file(path, directory)]
         return (max(inside), self._files[max(inside)].text) if inside else None

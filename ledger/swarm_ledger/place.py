@@ -13,7 +13,20 @@ from .errors import BadInput, NotFound
 
 __all__ = ["Place", "find", "network_filesystem", "require_ledger"]
 
-_NETWORK = ("nfs", "cifs", "smb", "afs", "ncp", "ceph", "lustre", "beegfs", "glusterfs", "sshfs", "davfs", "webdav")
+_NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "afs",
+    "ncp",
+    "ceph",
+    "lustre",
+    "beegfs",
+    "glusterfs",
+    "sshfs",
+    "davfs",
+    "webdav",
+)
 
 
 @dataclass(frozen=True, slots=True)

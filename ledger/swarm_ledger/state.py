@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .decide import is_log_file
 from .env import Env
 from .errors import Busy
 from .filelock import FileLock
@@ -173,12 +174,15 @@ class State:
         return Version(path, BlobId(row[0].hex()), row[1]) if row else None
 
     def newest(self, directory: str) -> tuple[str, bytes] | None:
-        """(path, text) of the last file in `directory`, by name."""
-        row = self.db.execute(
-            "SELECT path, text FROM files WHERE path > ? AND path < ? ORDER BY path DESC LIMIT 1",
-            (directory, directory[:-1] + "0"),
-        ).fetchone()
-        return (row[0], row[1]) if row else None
+        """(path, text) of the last log file in `directory`."""
+        names = self.db.execute(
+            "SELECT path FROM files WHERE path > ? AND path < ? ORDER BY path DESC", (directory, directory[:-1] + "0")
+        )
+        for (path,) in names:
+            if is_log_file(path, directory):  # not what somebody else put there
+                found = self.read(path)
+                return (path, found.text) if found else None
+        return None
 
     def paths(self, prefix: str) -> Iterator[tuple[str, BlobId]]:
         """(path, version) under `prefix`, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from swarm_ledger.errors import BadInput, Conflict, NotFound
 from swarm_ledger.objects import blob_id
 from swarm_ledger.store import Append, Delete, Put, Request, Store
@@ -98,6 +99,13 @@ def test_a_long_log_file_is_closed_by_its_bytes(store: Store, make_request: Make
     """A file that would pass 64 KiB is left, whatever its number of entries."""
     store.submit(make_request(append(b"x" * 60_000)))
     assert store.submit(make_request(append(b"y" * 10_000))).paths == ("log/2026/11/21/ada/0001.md",)
+
+
+def test_a_stranger_among_the_log_files_is_left_alone(store: Store, make_request: Make) -> None:
+    """Appends go to the numbered files, whatever else stands beside them."""
+    store.submit(make_request(put("log/2026/11/21/ada/zzz.md", b"notes")))
+    assert store.submit(make_request(append(b"1"))).paths == ("log/2026/11/21/ada/0000.md",)
+    assert store.submit(make_request(append(b"2"))).paths == ("log/2026/11/21/ada/0000.md",)
 
 
 def test_a_removed_file_is_gone_and_its_text_stays_in_history(store: Store, make_request: Make) -> None:
