@@ -11,22 +11,22 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import refs
-from .compact import compact_if_due, gc
 from .decide import Validator, check_request
-from .doctor import Finding, examine
 from .env import Env, storage_error
 from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
 from .filelock import FileLock
 from .git import cat_blobs
-from .history import read_history
 from .leader import FORMAT, Leader, receipt_from_history
 from .place import network_filesystem
 from .spool import Mailbox, Outcome, Spool, decode_outcome
 from .state import State
 from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Version
+
+if TYPE_CHECKING:
+    from .doctor import Finding
 
 __all__ = ["GitStore", "create_repository"]
 
@@ -187,6 +187,8 @@ class GitStore:
 
     def history(self, path: str | None = None, limit: int | None = None) -> Iterator[Commit]:
         """See Store.history."""
+        from .history import read_history
+
         return read_history(self.ledger, self.tip(), path, limit)
 
     # Writing
@@ -268,6 +270,8 @@ class GitStore:
         waiting = spool.waiting()
         if waiting:
             spool.wake(waiting[0])
+        from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
+
         compact_if_due(self.home, self._env)
         return outcome
 
@@ -316,11 +320,15 @@ class GitStore:
 
     def doctor(self, fix: bool = False) -> list[Finding]:
         """What is wrong, and with `fix` what of it was mended; [] in a sound ledger."""
+        from .doctor import examine
+
         with self._mutex, _reporting():
             return examine(self.home, self._env, fix)
 
     def gc(self) -> None:
         """Repack everything as small as it gets, and index history by path."""
+        from .compact import gc
+
         with _reporting():
             gc(self.home, self._env)
             with self._mutex:
