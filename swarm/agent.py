@@ -237,9 +237,9 @@ class Agent(Reader):
         Its text stays in history. Raises as `edit` does.
         """
         with self._recorded("retract", [id]):
-            known = self._known(id, base, "retract")
             if not why.strip():
                 raise BadInput("say why: those who read it before will want to know.")
+            known = self._known(id, base, "retract")
             at = self._now()
             stone = tombstone_id(EntryId(id), at, self._env.rng)
             if self._store.read(path_of(stone)):  # the same id was retracted once before

@@ -193,23 +193,25 @@ class Sessions:
             lock.close()
 
     def _take(self, asked: AgentName) -> AgentName:
+        numbered = re.compile(re.escape(asked) + "(?:-[0-9]+)?")
+        own = (one.name for one in self.members() if one.directory == self._where and numbered.fullmatch(one.name))
+        mine = min(own, key=lambda name: (len(name), name), default=None)
+        if mine:
+            return mine
         number = 1
         while True:
             name = agent_name(asked if number == 1 else f"{asked}-{number}")
-            path = f"{self._home}/names/{name}"
-            holder = self._json(f"names/{name}")
-            if holder and holder.get("directory") == self._where:
-                return name
-            if not holder or not _exists(str(holder.get("directory", ""))):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-                # Exclusive, so that names stay unique even for one whose lock file was deleted.
-                try:
-                    self._write(path, {"directory": self._where}, replace=False)
-                except FileExistsError:
-                    continue
-                return name
             number += 1
+            holder = self._json(f"names/{name}")
+            if holder and _exists(str(holder.get("directory", ""))):
+                continue
+            path = f"{self._home}/names/{name}"
+            # Exclusive, so that names stay unique even for one whose lock file was deleted.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            with contextlib.suppress(FileExistsError):
+                self._write(path, {"directory": self._where}, replace=False)
+                return name
 
     def _start(self, agent: AgentName, role: str | None) -> Session:
         session = Session(new_request(self._env.rng), agent, role, self._home)

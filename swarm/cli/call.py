@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from swarm.agent import Agent
     from swarm.api import Swarm
     from swarm.reader import Reader
+    from swarm_ledger.gitstore import GitStore
 
 __all__ = ["Call", "Verb", "parse", "parser_of", "text_of"]
 
@@ -95,6 +96,14 @@ class Call:
 
             self._swarm = Swarm.open(os.getcwd(), self.home)
         return self._swarm
+
+    @property
+    def git_store(self) -> GitStore:
+        """The store of the current directory's ledger, for its upkeep; nothing else is opened."""
+        from swarm_ledger.gitstore import GitStore
+        from swarm_ledger.place import require_ledger
+
+        return GitStore(require_ledger(os.getcwd(), self.home).home)
 
     @property
     def name(self) -> str | None:

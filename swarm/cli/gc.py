@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Protocol, cast
 
 from .call import Call
 from .output import say, say_json
@@ -13,17 +12,13 @@ swarm gc
 """
 
 
-class _Store(Protocol):
-    def gc(self) -> object: ...
-
-
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Nothing of its own."""
 
 
 def run(call: Call) -> int:
     """Pack."""
-    cast("_Store", call.swarm.store).gc()
+    call.git_store.gc()
     if call.json:
         say_json({"ok": True})
     else:
