@@ -141,6 +141,14 @@ def _is_id(text: str) -> bool:
     return True
 
 
+def _path(entry: str) -> str:
+    """Where the entry that a trailer names lies; "" for what is no file of its own."""
+    try:
+        return entry if entry == SETTINGS else path_of(entry)
+    except BadInput:
+        return ""
+
+
 def _duplicates(ids: Counter[str]) -> Iterator[Finding]:
     for id, number in ids.items():
         if number > 1:
@@ -215,7 +223,7 @@ class _History:
                 if not files:
                     yield wrong("trailers", f"says that it appends {entry}, but changes no log")
                 continue
-            path = entry if entry == SETTINGS else path_of(entry) if _is_id(entry) else ""
+            path = _path(entry)
             if path not in changed:
                 yield wrong("trailers", f"says that it writes {entry}, but does not change it")
             elif base != self._now.get(path, "none"):

@@ -270,13 +270,10 @@ def test_git_runs_on_the_ledger_with_its_own_arguments(repository: Path, run: Ru
 
 def test_control_characters_are_shown_to_a_terminal_not_obeyed(repository: Path) -> None:
     """On a pseudo-terminal an escape in a body is printed as text; in a pipe the bytes are as they are."""
-    subprocess.run(
-        [sys.executable, "-m", "swarm", "--as", "ada", "remember", "T", "--body", "a\x1b[2Jb\u202ec"], check=True
-    )
-    id = subprocess.run(
-        [sys.executable, "-m", "swarm", "recall", "--kind", "fact", "--json"], capture_output=True, check=True
-    )
-    name = json.loads(id.stdout)["id"]
+    swarm = [sys.executable, "-m", "swarm"]
+    body = "a\x1b[2Jb\u202ec"
+    made = subprocess.run([*swarm, "--as", "ada", "remember", "T", "--body", body], capture_output=True, check=True)
+    name = made.stdout.decode().split()[0]
     piped = subprocess.run([*swarm, "show", name], capture_output=True, check=True).stdout
     assert piped.endswith("a\x1b[2Jb\u202ec\n".encode())
     leader, follower = os.openpty()

@@ -1,0 +1,216 @@
+"""What `check` finds, and that it finds nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from swarm import Agent, Swarm
+from swarm.check import check
+from swarm_ledger import logbook
+from swarm_ledger.objects import blob_id
+from swarm_ledger.store import BlobId, Commit, CommitId, Delete, Op, Put, Version
+
+
+def found(agent: Agent) -> list[tuple[str, str, str]]:
+    """(severity, rule, message) of each finding."""
+    return [(one.severity, one.rule, one.message) for one in check(agent._swarm.store).findings]
+
+
+def put(agent: Agent, id: str, path: str, text: str) -> None:
+    """Write a file as no API would."""
+    agent.commit("by hand", [Put(id, path, text.encode(), None)])
+
+
+def foreign(agent: Agent, path: str, text: bytes | None) -> None:
+    """A commit of another git that sets `path`."""
+    store = agent._swarm.store
+    blob = blob_id(text) if text is not None else None
+    if text is not None and blob:
+        store._blobs[blob] = text  # type: ignore[attr-defined]
+        store._files[path] = Version(path, blob, text)  # type: ignore[attr-defined]
+    else:
+        del store._files[path]  # type: ignore[attr-defined]
+    commits: list[Commit] = store._commits  # type: ignore[attr-defined]
+    commits.append(Commit(CommitId("f" * 40), (commits[-1].id,), "someone", 0, "by hand", (), ((path, blob),)))
+
+
+FACT = "fact-261121-7k3q9m2x"
+PATH = f"facts/2026/11/21/7/{FACT}.md"
+
+
+def text(**fields: str) -> str:
+    """A fact's file with other fields."""
+    whole = {"id": FACT, "kind": "fact", "title": "T", "by": "ada", "at": "2026-11-21T10:54:03Z", **fields}
+    return "---\n" + "".join(f"{name}: {value}\n" for name, value in whole.items()) + "---\n"
+
+
+def test_what_the_api_writes_is_in_order(ada: Agent, bob: Agent) -> None:
+    """Every kind of write, and nothing is found."""
+    old = ada.remember("a", entities=["login"])
+    new = ada.supersede(old.id, "b", cite=[ada.log("x", entities=["file:auth.py"]).id, old.id])
+    plan = ada.remember("Ship", kind="plan")
+    task = ada.remember("Test", kind="task", plan=plan.id)
+    bob.log("started", task=task.id, to="ada", tags=["handoff"], valid_from="2026-11-20")
+    ada.edit(new.id, "c")
+    gone = bob.remember("wrong", kind="reflection")
+    bob.retract(gone.id, "wrong")
+    report = check(ada._swarm.store)
+    assert report.findings == ()
+    assert (report.entries, report.commits, report.ok) == (9, 9, True)
+
+
+@pytest.mark.parametrize(
+    ("id", "path", "content", "finding"),
+    [
+        (FACT, PATH, "no front matter", ("error", "parse", "no front matter: the first line must be `---`")),
+        (FACT, PATH, text(confidence="2"), ("error", "parse", "confidence: must be less than or equal to 1, not 2")),
+        (
+            FACT,
+            PATH.replace("/7/", "/8/"),
+            text(),
+            ("error", "place", "no entry can be at this path; move it out of the ledger"),
+        ),
+        (
+            "fact-261121-7aaaaaaa",
+            "facts/2026/11/21/7/fact-261121-7aaaaaaa.md",
+            text(),
+            ("error", "place", f"its id is '{FACT}', its path says fact-261121-7aaaaaaa"),
+        ),
+        (
+            FACT,
+            PATH,
+            text(entities="[entity-topic-x]"),
+            ("error", "link", "entities: there is no entry entity-topic-x"),
+        ),
+        (
+            FACT,
+            PATH,
+            text(superseded_by="fact-261121-00000000"),
+            ("error", "link", "superseded_by: there is no entry fact-261121-00000000"),
+        ),
+        (
+            FACT,
+            PATH,
+            text(citations=f"[{{entry: {FACT}, version: {'a' * 40}}}]"),
+            ("error", "citation", f"cites version {'a' * 40}, which this ledger does not hold"),
+        ),
+    ],
+)
+def test_a_file_that_is_wrong(ada: Agent, id: str, path: str, content: str, finding: tuple[str, str, str]) -> None:
+    """Each is named with what is wrong."""
+    put(ada, id, path, content)
+    assert finding in found(ada)
+    assert not check(ada._swarm.store).ok
+
+
+def test_a_link_to_what_was_retracted_is_a_warning(ada: Agent) -> None:
+    """The tombstone is there to explain."""
+    cited = ada.remember("a")
+    ada.remember("b", cite=[cited.id])
+    ada.retract(cited.id, "wrong")
+    assert found(ada) == [("warn", "link", f"citations: {cited.id} was retracted")]
+    assert check(ada._swarm.store).ok
+
+
+def test_a_log_entry_in_the_wrong_place(ada: Agent) -> None:
+    """The directory says whose log of which day it is; an id is there once."""
+    line = ada.log("x")
+    version = ada._swarm.store.read(line.path)
+    assert version
+    put(ada, line.id, line.path.replace("/ada/", "/bob/"), version.text.decode())
+    assert found(ada)[:2] == [
+        ("error", "place", f"{line.id} of ada belongs in log/2026/11/21/ada/"),
+        ("error", "unique", "there are 2 entries with this id"),
+    ]
+
+
+def test_a_foreign_commit_that_only_adds_is_a_warning(ada: Agent) -> None:
+    """It is named, no more."""
+    ada.log("x")
+    foreign(ada, PATH, text().encode())
+    assert found(ada) == [("warn", "foreign", "was made by another git (someone: by hand)")]
+
+
+def test_a_foreign_commit_that_removes_an_entry_is_an_error(ada: Agent) -> None:
+    """A plain commit in a stale checkout does that."""
+    done = ada.remember("a")
+    foreign(ada, done.path, None)
+    assert ("error", "foreign", f"removed {done.path}; `swarm git revert` brings it back") in found(ada)
+
+
+def test_a_foreign_commit_that_sets_an_entry_back_is_an_error(ada: Agent) -> None:
+    """An older version is not an edit."""
+    done = ada.remember("a")
+    version = ada._swarm.store.read(done.path)
+    ada.edit(done.id, "b")
+    assert version
+    foreign(ada, done.path, version.text)
+    assert ("error", "foreign", f"set {done.path} back to an older version") in found(ada)
+
+
+def test_a_foreign_commit_that_takes_a_log_entry_out_is_an_error(ada: Agent) -> None:
+    """A log file may grow, and no section may go."""
+    first, second = ada.log("x"), ada.log("y")
+    version = ada._swarm.store.read(first.path)
+    assert version
+    kept = logbook.parse(version.text)[0]
+    header = logbook.header("ada", kept.at.date())
+    other = logbook.LogEntry(second.id, kept.by, kept.at, "changed", {})
+    foreign(ada, first.path, header + logbook.section(other))
+    assert ("error", "foreign", f"removed {first.id} from {first.path}") in found(ada)
+
+
+def history(*commits: Commit) -> list[tuple[str, str]]:
+    """(rule, message) of what is found in a history of those commits."""
+    from swarm.check import _History
+    from swarm_ledger.memory import MemoryStore
+
+    tree: dict[str, BlobId] = {}
+    for commit in commits:
+        tree |= {path: blob for path, blob in commit.changed if blob}
+    return [(one.rule, one.message) for one in _History(MemoryStore()).walk(commits, tree)]
+
+
+def commit(*trailers: tuple[str, str], author: str = "ada", changed: dict[str, str] | None = None) -> Commit:
+    """A commit of ours with those trailers."""
+    whole = (("Agent", "ada"), ("Session", "s"), ("Request", "r"), *trailers)
+    return Commit(
+        CommitId("c" * 40), (), author, 0, "s", whole, tuple((k, BlobId(v)) for k, v in (changed or {}).items())
+    )
+
+
+def test_trailers_that_do_not_say_what_was_done() -> None:
+    """Author, entries, bases and requests are held against the change itself."""
+    one, two = "1" * 40, "2" * 40
+    named = (("Entry", FACT), ("Base", "none"))
+    assert history(commit(*named, changed={PATH: one})) == []
+    assert history(commit(*named, author="eve", changed={PATH: one})) == [
+        ("author", "authored by eve, but its trailer says ada")
+    ]
+    assert history(commit(*named)) == [("trailers", f"says that it writes {FACT}, but does not change it")]
+    assert history(commit(("Entry", FACT), ("Base", two), changed={PATH: one})) == [
+        ("base", f"says that it replaces {two} at {PATH}, where none was")
+    ]
+    assert history(commit(changed={PATH: one})) == [("trailers", f"changes {PATH}, which it does not name")]
+    line = "log-261121-7k3q9m2x"
+    assert history(commit(("Entry", line), ("Base", "append"))) == [
+        ("trailers", f"says that it appends {line}, but changes no log")
+    ]
+    again = commit(*named, changed={PATH: one})
+    assert history(again, Commit(CommitId("d" * 40), (), "ada", 0, "s", again.trailers, ((PATH, BlobId(two)),)))[0] == (
+        "once",
+        f"request r is in history twice, first in {'c' * 40}",
+    )
+
+
+def test_a_tree_that_history_does_not_lead_to(memory_swarm: Callable[[str], Swarm]) -> None:
+    """What the store says is there must be what the commits left there."""
+    swarm = memory_swarm("one")
+    ada = swarm.join("ada")
+    done = ada.remember("a")
+    ops: list[Op] = [Delete(done.id, done.path, done.version or BlobId(""))]
+    ada.commit("remove", ops)
+    swarm.store._files[done.path] = Version(done.path, BlobId("0" * 40), text().encode())  # type: ignore[attr-defined]
+    assert ("error", "state", "is not what history says it is; run `swarm doctor`") in found(ada)
