@@ -20,13 +20,17 @@ _LOG = "--format=%x1e%H%x1f%(trailers:key=Request,valueonly,separator=%x2C)%x1f"
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A write that was acknowledged. `version` is None for a log entry, `line` the text that an edit added."""
+    """A write that was acknowledged. `version` is None for a log entry, `line` the text that an edit added.
+
+    `ledger` names the one that it went to, where there are several.
+    """
 
     id: str
     path: str
     version: str | None
     commit: str
     line: str | None = None
+    ledger: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,10 @@ def _pairs(fields: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _texts(clone: str) -> tuple[Counter[str], dict[str, bytes]]:
     """(how often each log entry stands in the newest tree, path → text of the entity pages)."""
     paths: list[tuple[str, str]] = []
-    for line in git(clone, "ls-tree", "-r", "-z", BRANCH, "--", "log", "entities").split(b"\0")[:-1]:
-        meta, _, path = line.partition(b"\t")
-        paths.append((path.decode(errors="backslashreplace"), meta.split()[2].decode()))
+    listed = git(clone, "ls-tree", "-r", "-z", BRANCH, "--", "log", "entities").decode(errors="backslashreplace")
+    for line in listed.split("\0")[:-1]:
+        meta, _, path = line.partition("\t")
+        paths.append((path, meta.split()[2]))
     sections: Counter[str] = Counter()
     pages: dict[str, bytes] = {}
     for (path, _), text in zip(paths, cat_blobs(clone, [name for _, name in paths]), strict=True):
