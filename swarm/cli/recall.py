@@ -44,9 +44,9 @@ def run(call: Call) -> int:
             say_json(hit._asdict())
             continue
         about = [f"by {hit.by}", hit.at, f"valid from {hit.valid_from}" if hit.valid_from else "", hit.status]
-        score = f"  {hit.score:.2f}" if hit.score else ""
+        score = f"  {hit.score:.3g}" if hit.score else ""
         say(f"{number}. {hit.id}{score}  {hit.title}\n   {', '.join(part for part in about if part)}")
-        if hit.snippet != hit.title:
+        if hit.snippet and hit.snippet != hit.title:
             say(f"   {hit.snippet}")
     if not hits and not call.json:
         say("nothing found.")
