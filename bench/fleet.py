@@ -95,6 +95,7 @@ def _live(
     pipe: multiprocessing.connection.Connection,
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     random.seed(os.getpid())
     did = Did()
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 from swarm.api import Swarm
 from swarm.demo.recount import Ack
@@ -83,8 +84,11 @@ def open_with(repository: str, store: Callable[[str, Env], GitStore] = GitStore)
     return Swarm(store(place.home, env), place, repository, env)
 
 
-def writer(swarm: Swarm, number: int) -> Callable[[], Ack]:
-    """Each call has agent `number` remember one more fact of 500 bytes."""
+def writer(swarm: Swarm, number: int, texts: int = 200) -> Callable[[], Ack]:
+    """Each call has agent `number` remember one more fact of 500 bytes.
+
+    The `texts` texts are made now, so that making them is not measured, and come in turn.
+    """
     agent = swarm.agent(f"agent-{number}")
     if agent is None:
         raise LookupError(number)
@@ -93,9 +97,15 @@ def writer(swarm: Swarm, number: int) -> Callable[[], Ack]:
     sample = {"id": new_id("fact", at, rng), "kind": "fact", "by": agent.name, "at": format_time(at), "rev": 1}
     overhead = len(Document.create({**sample, "title": "x"}, "\n").data) - len("x\n")
 
-    def write() -> Ack:
+    made = []
+    for _ in range(texts):
         title = words.title(rng)
-        written = agent.remember(title, words.body(rng, ENTRY_BYTES - overhead - len(title)))
+        made.append((title, words.body(rng, ENTRY_BYTES - overhead - len(title))))
+    supply = cycle(made)
+
+    def write() -> Ack:
+        title, body = next(supply)
+        written = agent.remember(title, body)
         return Ack(written.id, written.path, written.version, str(written.commit))
 
     return write

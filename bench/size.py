@@ -31,7 +31,7 @@ def disk(context: Context) -> Outcome:
 
     def work(number: int, start: Callable[[], None], did: fleet.Did) -> None:
         swarm = ledgers.open_with(repository)
-        write = ledgers.writer(swarm, number)
+        write = ledgers.writer(swarm, number, texts=each)  # none twice
         start()
         for _ in range(each):
             did.write(write)

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main() -> int:
         if report:
             sys.stderr.write(f"{options.json} is of another commit or mode: beginning anew\n")
         report = {"commit": commit, "quick": options.quick, "rows": {}}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to clean up then too
     directory = tempfile.mkdtemp(prefix="swarm-bench-", dir=base)
     try:
         report["machine"] = machine.describe(directory)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from .call import Call
@@ -36,6 +37,7 @@ def run(call: Call) -> int:
     from swarm_ledger.errors import BadInput
 
     options = call.options
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like that, it cleans up too
     if options.conversation:
         if options.repository or options.seconds or options.writes:
             raise BadInput("--conversation takes neither PATH nor --seconds nor --writes.")

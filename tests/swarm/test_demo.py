@@ -142,8 +142,11 @@ def test_more_processes_than_turns_is_no_matter(tmp_path: Path, temporary: Path)
     assert demo.run_conversations(str(path), processes=5).data["acknowledged"] == 3
 
 
-def test_an_interrupt_ends_every_process_and_removes_everything(project: Path, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of the work: exit code 130, no process and no file left."""
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_every_process_and_removes_everything(
+    project: Path, tmp_path: Path, kind: signal.Signals
+) -> None:
+    """Ctrl-C or `kill` in the middle of the work: exit code 130, no process and no file left."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-m", "swarm", "demo", str(project), "--processes", "3", "--seconds", "60"]
@@ -153,7 +156,7 @@ def test_an_interrupt_ends_every_process_and_removes_everything(project: Path, t
     while not any(path.stat().st_size for path in temporary.glob("*/processes/*.acks")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     out, said = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in said
