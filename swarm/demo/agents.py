@@ -54,6 +54,7 @@ def run(
             work = crew.run(f"{directory}/processes", orders, bar, seconds)
         finally:
             bar.close()
+        work.did["page"] = len(acks)
         acks += [ack for one in work.acks for ack in one]
         ledger, clone = f"{root}/.git/swarm/ledger.git", f"{directory}/clone.git"
         outcome = report.Outcome(work, {"": recount(ledger, clone, acks)}, {"": fsck(ledger)})

@@ -17,7 +17,7 @@ __all__ = ["Outcome", "Shown", "figures", "scores", "table", "tree"]
 _SHOWN = 5
 """So many lines of a list are shown; how many more there are is said."""
 
-_WRITES = {"log": "log entries", "remember": "facts", "edit": "edits"}
+_WRITES = {"log": "log entries", "remember": "facts", "edit": "edits", "page": "shared pages"}
 _READS = {"show": "shows", "recall": "recalls"}
 _DEPTH, _CHILDREN = 6, 4
 
