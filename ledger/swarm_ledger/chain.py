@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from .decide import trailers
 from .objects import BLOB, COMMIT, TREE, Tree, encode_commit, object_name
 from .state import State
-from .store import CommitId, Request, Version
+from .store import BlobId, CommitId, Request, Version
 
-__all__ = ["Chain", "TreeCache"]
+__all__ = ["Chain", "Joining", "TreeCache"]
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A merge commit to be: its second parent, who makes it, and what it writes onto its first."""
+
+    theirs: CommitId
+    author: str
+    at: int
+    subject: str
+    trailers: tuple[tuple[str, str], ...]
+    writes: Mapping[str, BlobId | bytes | None]
+    """Path → a version that the repository has, a new text, or None to remove it."""
 
 
 class TreeCache:
@@ -62,14 +76,36 @@ class Chain:
 
     def add(self, request: Request, writes: Mapping[str, Version | None]) -> CommitId:
         """Append the commit of `request`, which writes `writes`."""
-        touched = {""}
+        blobs: dict[str, bytes | None] = {}
         for path, new in writes.items():
+            blobs[path] = bytes.fromhex(new.blob) if new else None
+            if new:
+                self.objects[bytes.fromhex(new.blob)] = (BLOB, new.text)
+        self._write(blobs)
+        parents = (self.tip,) if self.tip else ()
+        return self._commit(parents, request.agent, request.at, request.subject, trailers(request))
+
+    def join(self, joining: Joining) -> CommitId:
+        """Append the merge commit of `joining`."""
+        blobs: dict[str, bytes | None] = {}
+        for path, new in joining.writes.items():
+            if isinstance(new, bytes):
+                blobs[path] = object_name(BLOB, new)
+                self.objects[object_name(BLOB, new)] = (BLOB, new)
+            else:
+                blobs[path] = bytes.fromhex(new) if new else None
+        self._write(blobs)
+        parents = (*((self.tip,) if self.tip else ()), joining.theirs)
+        return self._commit(parents, joining.author, joining.at, joining.subject, joining.trailers)
+
+    def _write(self, blobs: Mapping[str, bytes | None]) -> None:
+        """Bring the trees to path → name of its blob, or None to remove it."""
+        touched = {""}
+        for path, blob in blobs.items():
             directory, _, name = path.rpartition("/")
-            if new is None:
+            if blob is None:
                 self._tree(directory).remove(name.encode(), directory=False)
             else:
-                blob = bytes.fromhex(new.blob)
-                self.objects[blob] = (BLOB, new.text)
                 self._tree(directory).set(name.encode(), blob, directory=False)
             while directory:
                 touched.add(directory)
@@ -86,9 +122,11 @@ class Chain:
                     self._tree(parent).set(name.encode(), tree_name, directory=True)
                 else:
                     self._tree(parent).remove(name.encode(), directory=True)
-        parents = (self.tip,) if self.tip else ()
-        lines = trailers(request)
-        data = encode_commit(self.trees[""][0], parents, request.agent, request.at, request.subject, lines)
+
+    def _commit(
+        self, parents: Sequence[CommitId], author: str, at: int, subject: str, lines: Sequence[tuple[str, str]]
+    ) -> CommitId:
+        data = encode_commit(self.trees[""][0], parents, author, at, subject, lines)
         commit = object_name(COMMIT, data)
         self.objects[commit] = (COMMIT, data)
         self.tip = CommitId(commit.hex())

@@ -23,8 +23,11 @@ def environment() -> dict[str, str]:
     }
 
 
-def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0) -> bytes:
-    """Standard output of git run on the bare repository `ledger`. Raises Damaged with git's own first line."""
+def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0, absent: bool = False) -> bytes:
+    """Standard output of git run on the bare repository `ledger`. Raises Damaged with git's own first line.
+
+    With `absent`, the exit code 1, by which some commands say that there is no such thing, is no failure.
+    """
     command = ["git", f"--git-dir={ledger}", *arguments]
     if nice:
         command = ["nice", "-n", str(nice), *command]
@@ -32,7 +35,7 @@ def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0) -> byte
         done = subprocess.run(command, input=stdin, capture_output=True, env=environment(), check=False)
     except FileNotFoundError:
         raise NotFound("git is not installed or not on PATH; install git 2.34 or later.") from None
-    if done.returncode:
+    if done.returncode and not (absent and done.returncode == 1):
         lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
         raise Damaged(f"git {arguments[0]} failed on {ledger}: {lines[0]}. Run `swarm doctor`.")
     return done.stdout

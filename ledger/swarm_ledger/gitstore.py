@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import refs
@@ -26,6 +26,7 @@ from .state import State
 from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Version
 
 if TYPE_CHECKING:
+    from .chain import Joining
     from .doctor import Finding
 
 __all__ = ["GitStore", "create_repository"]
@@ -251,6 +252,19 @@ class GitStore:
 
     def _lead(self, name: str) -> Outcome | None:
         """Be the leader, the lock being held; the outcome of the request `name` if it was among those served."""
+        with self._tenure() as unclean:
+            outcome = self._leader.serve(name, leftovers=unclean)
+            self._first_tenure = False
+            if self._leader.left_in_order:
+                self._lock.write_note("")
+        return outcome
+
+    @contextlib.contextmanager
+    def _tenure(self) -> Iterator[bool]:
+        """The leader's time, the lock being held: whether a leader that died may have left requests taken.
+
+        What it left in the repository is removed first, and the lock released at the end.
+        """
         lock, spool = self._lock, self._spool
         try:
             unclean = self._first_tenure or lock.note() != ""
@@ -260,10 +274,7 @@ class GitStore:
                 with self._state.writing():
                     refs.remove_leftovers(self.ledger)
                 self._remove_scratch()
-                self._first_tenure = False
-            outcome = self._leader.serve(name, leftovers=unclean)
-            if self._leader.left_in_order:
-                lock.write_note("")
+            yield unclean
         finally:
             lock.release()
         # Whoever queued after the last look, and found the lock held, is waiting for this.
@@ -273,7 +284,25 @@ class GitStore:
         from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
 
         compact_if_due(self.home, self._env)
-        return outcome
+
+    def advance(self, step: Callable[[CommitId | None], Joining | CommitId | None]) -> CommitId | None:
+        """Move the branch to where `step`, told the tip, says; the tip after. See Leader.advance.
+
+        Writers wait meanwhile. Raises Busy when a leader does not go on, and what Leader.advance raises.
+        """
+        env = self._env
+        with self._mutex, _reporting():
+            self._enter()
+            deadline = env.monotonic() + self._patience
+            while not self._lock.try_acquire():
+                if env.monotonic() > deadline:
+                    raise Busy(f"{self._held()}; nothing was merged. Resume or end it, then try again.")
+                env.sleep(0.005)
+            with self._tenure() as unclean:
+                tip = self._leader.advance(step)
+                if not unclean and self._leader.left_in_order:
+                    self._lock.write_note("")  # else the next leader has to look for requests that were taken
+                return tip
 
     def _remove_scratch(self) -> None:
         for name in os.listdir(f"{self.home}/tmp"):
@@ -295,11 +324,7 @@ class GitStore:
         return decode_outcome(request.id, json.loads(refusal or "{}"))
 
     def _give_up(self, request: Request, name: str) -> Outcome:
-        holder: dict[str, Any] = {}
-        with contextlib.suppress(ValueError):
-            holder = json.loads(self._lock.note())
-        who = f"process {holder['pid']}" if "pid" in holder else "another process"
-        waited = f"{who} has held the ledger for over {self._patience:.0f} s without going on"
+        waited = self._held()
         if self._spool.withdraw(name):
             return Busy(f"{waited}; nothing was written. Resume or end it, then try again.")
         return Unconfirmed(
@@ -307,6 +332,14 @@ class GitStore:
             f"{waited} and has this write (request {request.id}). Resume or end it: the write is then finished "
             "or dropped; look with `swarm history` before you repeat it.",
         )
+
+    def _held(self) -> str:
+        """Who does not go on."""
+        holder: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            holder = json.loads(self._lock.note())
+        who = f"process {holder['pid']}" if "pid" in holder else "another process"
+        return f"{who} has held the ledger for over {self._patience:.0f} s without going on"
 
     def initialise(self, agent: str, request: str) -> None:
         """Make the first commit, the shared settings, unless somebody has."""

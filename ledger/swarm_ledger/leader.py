@@ -11,18 +11,19 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from . import refs
-from .chain import Chain, TreeCache
+from .chain import Chain, Joining, TreeCache
 from .decide import Draft, Validator
 from .env import Env, storage_error
-from .errors import NewerFormat, SwarmError, Unconfirmed
+from .errors import NewerFormat, Refused, SwarmError, Unconfirmed
 from .git import git
-from .objects import encode_pack
+from .objects import blob_id, encode_pack
 from .spool import Outcome, Spool, encode_outcome
 from .state import State
-from .store import Append, CommitId, Receipt, Request
+from .store import Append, BlobId, CommitId, Receipt, Request
 
 __all__ = ["FORMAT", "Leader"]
 
@@ -147,6 +148,62 @@ class Leader:
             # The batch is on the branch and on disk; only the cache could not record it, and it will catch up.
         return [outcomes[request.id] for request in batch]
 
+    def advance(self, step: Callable[[CommitId | None], Joining | CommitId | None]) -> CommitId | None:
+        """Move the branch to where `step`, told the tip, says: a commit that descends from it, or a merge.
+
+        None leaves it. Returns the tip after. Raises what `step` raises, Refused, Busy, StorageError.
+        """
+        try:
+            while True:
+                self.left_in_order = False
+                with contextlib.suppress(_Lost):
+                    tip = self._try_advance(step)
+                    self.left_in_order = True
+                    return tip
+        except _Moved as moved:
+            raise Unconfirmed("merge", str(moved)) from moved
+        except OSError as error:
+            raise storage_error(error, "writing the ledger") from error
+        except sqlite3.Error as error:
+            raise storage_error(OSError(None, str(error)), "writing the state cache") from error
+        finally:
+            self._cache.clear()
+
+    def _try_advance(self, step: Callable[[CommitId | None], Joining | CommitId | None]) -> CommitId | None:
+        state, env = self._state, self._env
+        new: CommitId | None = None
+        try:
+            with state.writing():
+                tip = refs.read(self._ledger)
+                if tip is not None and tip != state.commit():
+                    state.catch_up(tip)
+                target = step(tip)
+                if target is None:
+                    return tip
+                if isinstance(target, Joining):
+                    writes = _needed(target.writes, state)
+                    chain = Chain(tip, state, self._cache)
+                    aim = chain.join(replace(target, writes=writes))
+                    keep = self._write_pack(chain)
+                else:
+                    aim = target
+                    keep = f"{self._ledger}/objects/pack/pack-{env.rng.getrandbits(160):040x}.keep"
+                    env.disk.create(keep, f"{aim}\n".encode())
+                try:
+                    state.catch_up(aim)
+                    if not self._move(keep, tip):
+                        raise _Lost
+                    new = aim
+                finally:
+                    with contextlib.suppress(OSError):
+                        env.disk.unlink(keep)
+                env.point("before-state-commit")
+        except (sqlite3.Error, OSError):
+            if new is None:
+                raise
+            # It is on the branch and on disk; only the cache could not record it, and it will catch up.
+        return new
+
     def _build(self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]) -> tuple[Chain, Draft]:
         state = self._state
         draft = Draft(state.version, state.newest)
@@ -221,6 +278,25 @@ class _Lost(Exception):
 
 class _Moved(Exception):
     """The ref moved, but its directory could not be fsynced."""
+
+
+def _needed(writes: Mapping[str, BlobId | bytes | None], state: State) -> dict[str, BlobId | bytes | None]:
+    """Those of `writes` that change something. Raises Refused where a path would be a file and a directory."""
+    out: dict[str, BlobId | bytes | None] = {}
+    for path, new in writes.items():
+        if (blob_id(new) if isinstance(new, bytes) else new) == state.version(path):
+            continue
+        out[path] = new
+        parts = path.split("/")
+        above = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        files = [one for one in above if (writes[one] if one in writes else state.version(one)) is not None]
+        if new is not None and (files or state.tree_name(path)):
+            raise Refused(
+                "foreign",
+                f"{(files or [path])[0]} is a file on one side and a directory on the other; "
+                "rename one of them with `swarm git`, then sync again.",
+            )
+    return out
 
 
 def _first_line(path: str) -> str:

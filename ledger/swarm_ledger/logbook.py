@@ -15,7 +15,7 @@ from .emitter import json_line
 from .errors import BadInput
 from .ids import AgentName, EntryId, agent_name, log_day, quoted
 
-__all__ = ["BYTES_PER_FILE", "ENTRIES_PER_FILE", "LogEntry", "count", "header", "parse", "section"]
+__all__ = ["BYTES_PER_FILE", "ENTRIES_PER_FILE", "LogEntry", "count", "header", "parse", "section", "split"]
 
 ENTRIES_PER_FILE = 32
 BYTES_PER_FILE = 64 * 1024
@@ -89,6 +89,21 @@ def parse(data: bytes) -> list[LogEntry]:
         raise BadInput(f"line {_line(data, start)}: text before the first section of a log; begin it with a heading")
     ends = [match.start() + 1 for match in headings[1:]]
     return [_read_section(data, match, end, by, day) for match, end in zip(headings, [*ends, len(data)], strict=False)]
+
+
+def split(data: bytes) -> tuple[bytes, list[tuple[EntryId, bytes]]]:
+    """(header, (id, section) in their order): joined, they are the log file again. Raises BadInput as `parse` does.
+
+    A byte order mark and CRLF are not kept, and a last section that lacks its line ends gets them.
+    """
+    if data.startswith((b"---\r\n", b"\xef\xbb\xbf")):
+        data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    entries = parse(data)
+    _, _, start = _read_header(data)
+    begins = [match.start() + 1 for match in _HEADING.finditer(data, start - 1)]
+    parts = [data[begin:end] for begin, end in zip(begins, [*begins[1:], len(data)], strict=False)]
+    whole = [part if part.endswith(b"\n\n") else part.removesuffix(b"\n") + b"\n\n" for part in parts]
+    return data[: begins[0] if begins else len(data)], list(zip([entry.id for entry in entries], whole, strict=True))
 
 
 def _read_section(data: bytes, heading: re.Match[bytes], end: int, by: AgentName, day: date) -> LogEntry:
