@@ -5,9 +5,10 @@ has, and at which of them were made knowing which. What a path holds is a functi
 order of merging leads to the same tree, criss-cross or not. For one path:
 
 - A write that nobody wrote after, knowing it, is a head. One head: its text stands.
-- Several heads are merged, the later writes first, each against what stood when they parted (which may itself be
-  a merge). A head of which something is lost is hidden, and a contested entry keeps it.
-- A write replaces what its writer could see. What was hidden from them stays contested.
+- Several heads are merged, the later writes first, each against what the writes that both knew come to. A head of
+  which something is lost is hidden, and a contested entry keeps it.
+- A write replaces what its writer could see. What was hidden from its writer stays contested, and is no common
+  ground with those who saw it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .contested import Side, contested, contested_path
 from .entry import Document
 from .errors import BadInput
 from .ids import path_of
-from .merge import merge
+from .merge import Merged, merge
 from .objects import blob_id
 from .store import BlobId, CommitId
 
@@ -63,6 +64,24 @@ class _Hidden(NamedTuple):
 class _State(NamedTuple):
     content: Content
     hidden: frozenset[_Hidden]
+    visible: int
+    """The writes that `content` was made from, those left out of which something is hidden."""
+
+
+class _View(NamedTuple):
+    """Which of the writes that are known are visible, and which are not."""
+
+    visible: int
+    unseen: int
+
+    def joined(self, other: _View, *, seen: bool) -> _View:
+        """With what `other` knows; it is visible only if `seen`."""
+        visible = self.visible | (other.visible if seen else 0)
+        return _View(visible, (self.visible | self.unseen | other.visible | other.unseen) & ~visible)
+
+    def common(self, other: _View) -> int:
+        """What is the same to both."""
+        return (self.visible & other.visible) | (self.unseen & other.unseen)
 
 
 def join(
@@ -195,24 +214,23 @@ class _Lineage:
     def _compute(self, writes: int) -> _State:
         heads = self._heads(writes)
         if not heads:
-            return _State(self._origin(), frozenset())
+            return _State(self._origin(), frozenset(), 0)
         inherited = {
             hidden
             for head in heads
             for hidden in self._resolve(self._earlier[head]).hidden
             if self._lives(hidden.lost, writes)
         }
-        content, hidden = self._merge(heads)
-        return _State(content, frozenset(inherited | hidden))
+        content, hidden, visible = self._merge(heads)
+        return _State(content, frozenset(inherited | hidden), visible)
 
     def _heads(self, writes: int) -> list[int]:
-        """Those that none of the others knew, the one whose text is to stand first."""
+        """Those that none of the others knew."""
         heads = []
         while writes:
-            top = writes.bit_length() - 1
-            heads.append(top)
-            writes &= ~(self._earlier[top] | 1 << top)
-        return sorted(heads, key=lambda head: self._writes[head].order, reverse=True)
+            heads.append(writes.bit_length() - 1)
+            writes &= ~(self._earlier[heads[-1]] | 1 << heads[-1])
+        return heads
 
     def _lives(self, write: int, writes: int) -> bool:
         """Whether `write` was hidden from all who wrote after it."""
@@ -222,27 +240,34 @@ class _Lineage:
             if self._earlier[later] >> write & 1
         )
 
-    def _merge(self, heads: list[int]) -> tuple[Content, set[_Hidden]]:
-        first, *others = heads
+    def _merge(self, heads: list[int]) -> tuple[Content, set[_Hidden], int]:
+        """(what they come to, those of which something is lost, what is visible)."""
+        ranked = sorted(heads, key=lambda head: self._writes[head].order, reverse=True)
+        first = ranked[0]
         content: Content = self._writes[first].after
-        known = self._earlier[first] | 1 << first
+        view = self._view(first)
         hidden = set()
-        for n, head in enumerate(others, 1):
-            merged = self._merge_two(known, content, head)
-            if merged[1]:
-                against = (one for one in heads[:n] if self._conflict(one, head))
-                hidden.add(_Hidden(head, next(against, first), merged[1]))
-            content = merged[0]
-            known |= self._earlier[head] | 1 << head
-        return content, hidden
+        for n, head in enumerate(ranked[1:], 1):
+            merged = self._merge_two(view, content, head)
+            content = merged.text
+            if merged.lost:
+                against = (one for one in ranked[:n] if self._conflict(one, head))
+                hidden.add(_Hidden(head, next(against, first), merged.lost))
+            view = view.joined(self._view(head), seen=not merged.lost)
+        return content, hidden, view.visible
 
-    def _merge_two(self, known: int, content: Content, head: int) -> tuple[bytes | None, tuple[str, ...]]:
-        base = self._resolve(known & self._earlier[head]).content
-        merged = merge(self._path, self._load(base), self._load(content), self._load(self._writes[head].after))
-        return merged.text, merged.lost
+    def _view(self, write: int) -> _View:
+        """Of `write` and what its writer knew."""
+        earlier = self._earlier[write]
+        visible = self._resolve(earlier).visible
+        return _View(visible | 1 << write, earlier & ~visible)
+
+    def _merge_two(self, view: _View, content: Content, head: int) -> Merged:
+        base = self._resolve(view.common(self._view(head))).content
+        return merge(self._path, self._load(base), self._load(content), self._load(self._writes[head].after))
 
     def _conflict(self, one: int, other: int) -> bool:
-        return bool(self._merge_two(self._earlier[one] | 1 << one, self._writes[one].after, other)[1])
+        return bool(self._merge_two(self._view(one), self._writes[one].after, other).lost)
 
     def _origin(self) -> Content:
         """What was there before the first of the writes: all that knew none of the others saw the same."""

@@ -270,10 +270,19 @@ class Side(_Model):
 
 
 class Contested(Entry):
-    """A conflict of versions of one entry that nobody could merge."""
+    """A conflict of versions of one entry, or of the file at a path, that nobody could merge."""
 
-    of: AnyId
+    of: AnyId | None = None
+    path: LongLine | None = None
     sides: Annotated[list[Side], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.of is None and self.path is None:
+            raise BadInput("of: it is missing")
+        if self.of and self.path:
+            raise BadInput("path: it is for a file that is no entry, and this names an entry in `of`")
+        return self
 
 
 class Tombstone(Entry):
