@@ -77,9 +77,7 @@ class LooseStore:
         for directory in reversed(directories):
             if directory:
                 parent = out[directory.rpartition("/")[0]]
-                key = directory.rpartition("/")[2].encode() + b"/"
-                found = parent.entries[parent.keys.index(key)][-20:] if key in parent.keys else None
-                name = found
+                name = parent.get(directory.rpartition("/")[2].encode(), directory=True)
             out[directory] = Tree(self._read(name) if name else b"")
         return out
 

@@ -110,7 +110,7 @@ class Chain:
             while directory:
                 touched.add(directory)
                 directory = directory.rpartition("/")[0]
-        for directory in sorted(touched, key=lambda d: d.count("/") if d else -1, reverse=True):
+        for directory in sorted(touched, key=len, reverse=True):  # a directory's name is longer than its parent's
             raw = self._tree(directory).encode()
             tree_name = object_name(TREE, raw)
             self.trees[directory] = (tree_name, raw)

@@ -32,6 +32,18 @@ def _count(index: str) -> int:
         return 0
 
 
+_counts: dict[str, int] = {}
+"""Pack's name → number of objects. A pack's name says what is in it, so this is always true."""
+
+
+def _counted(packs: str, name: str) -> int:
+    if name not in _counts:
+        if len(_counts) > 4096:
+            _counts.clear()
+        _counts[name] = _count(f"{packs}/{name}.idx")
+    return _counts[name]
+
+
 def _names(index: str) -> set[bytes]:
     with open(index, "rb") as file:
         file.seek(8 + 255 * 4)
@@ -52,7 +64,7 @@ def compact_if_due(home: str, env: Env) -> None:
             return
         _remove_leftovers(home)
         for tier, due in enumerate(_DUE):
-            chosen = [n for n in names if _tier(_count(f"{packs}/{n}.idx")) == tier and _settled(packs, n)]
+            chosen = [n for n in names if _tier(_counted(packs, n)) == tier and _settled(packs, n)]
             if len(chosen) >= due:
                 merge(home, chosen, env)
                 return

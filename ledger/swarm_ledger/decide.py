@@ -7,7 +7,7 @@ is decided request by request and each sees its predecessors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from . import logbook
@@ -17,6 +17,8 @@ from .store import Append, BlobId, Delete, Put, Request, Version
 
 __all__ = ["Draft", "Validator", "check_path", "check_request", "is_log_file", "trailers"]
 
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_NOT_A_NAME = frozenset(("", ".", ".."))
 _LOG_FILE = re.compile(r"[0-9]{4}\.md")
 _REQUEST_ID = re.compile(r"[0-9a-z]{1,64}")
 
@@ -96,9 +98,9 @@ def is_log_file(path: str, directory: str) -> bool:
 def check_path(path: str) -> None:
     """Raise BadInput unless `path` can only name a file inside the ledger."""
     parts = path.split("/")
-    if not path or any(not part or part in (".", "..") or part.lower() == ".git" for part in parts):
+    if not _NOT_A_NAME.isdisjoint(parts) or ".git" in path.lower() and ".git" in path.lower().split("/"):
         raise BadInput(f"{path!r} is not a path inside the ledger")
-    if any(ord(char) < 32 or char in "\\\x7f" for char in path) or len(path.encode(errors="replace")) > 400:
+    if _CONTROL.search(path) or "\\" in path or len(path.encode(errors="replace")) > 400:
         raise BadInput(f"{path!r} is not a path inside the ledger: control characters, or over 400 bytes")
 
 
@@ -108,17 +110,10 @@ def check_request(request: Request) -> None:
         raise BadInput("a request must write something")
     if not _REQUEST_ID.fullmatch(request.id):
         raise BadInput(f"a request's id is 1 to 64 of a-z and 0-9, not {request.id!r}")
-    lines: Mapping[str, str] = {
-        "id": request.id,
-        "agent": request.agent,
-        "session": request.session,
-        "subject": request.subject,
-        **{f"trailer {name}": value for name, value in request.trailers},
-    }
-    for name, value in lines.items():
-        if not value or any(ord(char) < 32 or char == "\x7f" for char in value):
-            raise BadInput(f"{name} of a request must be one line without control characters: {value!r}")
-    if any(char in "<>" for char in request.agent):
+    for value in (request.agent, request.session, request.subject, *(value for _, value in request.trailers)):
+        if not value or _CONTROL.search(value):
+            raise BadInput(f"agent, session, subject and trailers are one line without control characters: {value!r}")
+    if "<" in request.agent or ">" in request.agent:
         raise BadInput(f"agent name {request.agent!r} may not hold < or >")
     for op in request.ops:
         if isinstance(op, Append) and not op.directory.endswith("/"):

@@ -47,15 +47,11 @@ class FileLock:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def note(self) -> str:
-        """What the last holder wrote, or "" where it left in order."""
-        try:
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                return file.read(200)
-        except FileNotFoundError:
-            return ""
+        """What the holder, or the last one, wrote; "" in a new lock. Call after `try_acquire`."""
+        return os.pread(self._fd, 200, 0).decode(errors="replace")
 
     def write_note(self, text: str) -> None:
-        """Say who holds it; "" before a release says that nothing was left undone."""
+        """Tell those who wait, or the next holder."""
         data = text.encode()
         os.pwrite(self._fd, data, 0)
         os.ftruncate(self._fd, len(data))

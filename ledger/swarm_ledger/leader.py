@@ -50,10 +50,11 @@ class Leader:
         self.left_in_order = True
         """False after a failure that may have left a lock or a `.keep`: the next tenure then cleans up."""
 
-    def serve(self, own: str, leftovers: bool) -> Outcome | None:
-        """Commit until nothing is queued or the tenure ends; the outcome of the request named `own`, if it was taken.
+    def serve(self, own: str, leftovers: bool, expected: int) -> tuple[Outcome | None, int]:
+        """Commit until nothing is queued or the tenure ends.
 
-        With `leftovers`, first finish what a leader that died had taken.
+        (the outcome of the request named `own`, if it was taken; how many others the next leader may expect).
+        `expected` is what the last leader said. With `leftovers`, first finish what one that died had taken.
         """
         env = self._env
         self.left_in_order = True
@@ -61,11 +62,10 @@ class Leader:
         mine: Outcome | None = None
         names = self._spool.leftovers() if leftovers else []
         left = set(names)
-        expected = 0
         while True:
             names = [*names, *self._gather(expected)][:_BATCH]
             if not names:
-                return mine
+                return mine, 0
             batch = self._spool.take(names)
             env.point("taken")
             for (name, request), outcome in zip(batch, self._commit([r for _, r in batch]), strict=True):
@@ -76,15 +76,17 @@ class Leader:
             names = []
             expected = len(batch) - 1  # the others; this process is busy leading
             if mine is not None and (expected < 1 or env.monotonic() > until):
-                return mine
+                return mine, expected
 
     def _gather(self, expected: int) -> list[str]:
-        """What is queued; waits a moment for `expected` requests, as long as they keep coming."""
+        """What is queued; waits for `expected` requests as long as they keep coming."""
         names = self._spool.waiting()
-        deadline = self._env.monotonic() + _GAP_S
-        while len(names) < expected and self._env.monotonic() < deadline:
-            self._env.sleep(0.0003)
-            names = self._spool.waiting()
+        patience = self._env.monotonic() + _GAP_S
+        while len(names) < expected and self._env.monotonic() < patience:
+            self._env.sleep(0.0005)
+            before, names = len(names), self._spool.waiting()
+            if len(names) > before:
+                patience = self._env.monotonic() + _GAP_S
         return names
 
     def _commit(self, batch: list[Request]) -> list[Outcome]:

@@ -34,37 +34,40 @@ def blob_id(text: bytes) -> BlobId:
 class Tree:
     """One directory, kept in git's order so that changing one name costs no sort."""
 
-    __slots__ = ("entries", "keys")
+    __slots__ = ("entries",)
 
-    _ENTRY = re.compile(rb"(\d+) ([^\0]+)\0.{20}", re.DOTALL)
+    _ENTRY = re.compile(rb"[0-9]+ [^\0]+\0.{20}", re.DOTALL)
 
     def __init__(self, raw: bytes = b"") -> None:
-        self.keys: list[bytes] = []
-        """Sort keys, ascending: a directory's name counts as if it ended in a slash."""
-        self.entries: list[bytes] = []
-        """`entries[i]` is the encoded entry of `keys[i]`."""
-        for match in self._ENTRY.finditer(raw):
-            mode, name = match.group(1, 2)
-            self.keys.append(name + b"/" if mode == b"40000" else name)
-            self.entries.append(match.group())
+        self.entries: list[bytes] = self._ENTRY.findall(raw)
+        """Encoded entries, ascending by `_key`."""
+
+    @staticmethod
+    def _key(entry: bytes) -> bytes:
+        """What an entry sorts by: a directory's name counts as if it ended in a slash."""
+        mode, _, name = entry[:-21].partition(b" ")
+        return name + b"/" if mode == b"40000" else name
+
+    def _find(self, name: bytes, directory: bool) -> tuple[int, bool]:
+        """(where an entry of that name and kind is or would be, whether it is there)."""
+        key = name + b"/" if directory else name
+        at = bisect_left(self.entries, key, key=self._key)
+        return at, at < len(self.entries) and self._key(self.entries[at]) == key
+
+    def get(self, name: bytes, *, directory: bool) -> bytes | None:
+        """The object that `name` points at, or None."""
+        at, there = self._find(name, directory)
+        return self.entries[at][-20:] if there else None
 
     def set(self, name: bytes, target: bytes, *, directory: bool) -> None:
         """Point `name` at the object `target` (20 bytes)."""
-        key = name + b"/" if directory else name
-        entry = (b"40000 " if directory else b"100644 ") + name + b"\0" + target
-        at = bisect_left(self.keys, key)
-        if at < len(self.keys) and self.keys[at] == key:
-            self.entries[at] = entry
-        else:
-            self.keys.insert(at, key)
-            self.entries.insert(at, entry)
+        at, there = self._find(name, directory)
+        self.entries[at : at + there] = [(b"40000 " if directory else b"100644 ") + name + b"\0" + target]
 
     def remove(self, name: bytes, *, directory: bool) -> None:
         """Take `name` out; nothing happens where it is not there."""
-        key = name + b"/" if directory else name
-        at = bisect_left(self.keys, key)
-        if at < len(self.keys) and self.keys[at] == key:
-            del self.keys[at], self.entries[at]
+        at, there = self._find(name, directory)
+        del self.entries[at : at + there]
 
     def encode(self) -> bytes:
         """The tree object's content."""
@@ -87,6 +90,9 @@ def encode_commit(
     return ("\n".join(lines) + "\n").encode()
 
 
+_STORED_HEAD = struct.Struct("<2sBHH").pack
+
+
 def _header(kind: int, size: int) -> bytes:
     byte = (kind << 4) | (size & 15)
     size >>= 4
@@ -105,7 +111,7 @@ def encode_pack(objects: dict[bytes, tuple[int, bytes]]) -> tuple[str, bytes, by
     offset = len(parts[0])
     placed: list[tuple[bytes, int, int]] = []
     for name, (kind, data) in objects.items():
-        record = _header(kind, len(data)) + (_store(data) if kind == TREE else _deflate(data))
+        record = _header(kind, len(data)) + (_store(data) if kind == TREE and len(data) < 1 << 16 else _deflate(data))
         placed.append((name, zlib.crc32(record), offset))
         parts.append(record)
         offset += len(record)
@@ -138,13 +144,12 @@ def _deflate(data: bytes) -> bytes:
 
 
 def _store(data: bytes) -> bytes:
-    """A zlib stream of stored blocks (RFC 1950, RFC 1951 3.2.4): trees hold hashes, and soon become deltas."""
-    blocks = []
-    for start in range(0, len(data) or 1, 65535):
-        block = data[start : start + 65535]
-        last = start + 65535 >= len(data)
-        blocks.append(struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF) + block)
-    return b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(data))
+    """A zlib stream of one stored block (RFC 1950; RFC 1951, 3.2.4), for up to 65,535 bytes.
+
+    For trees: they hold hashes, which do not shrink, and a merge of packs soon makes deltas of them.
+    """
+    size = len(data)
+    return _STORED_HEAD(b"\x78\x01", 1, size, size ^ 0xFFFF) + data + zlib.adler32(data).to_bytes(4, "big")
 
 
 def _offsets(placed: Sequence[tuple[bytes, int, int]]) -> bytes:

@@ -50,10 +50,15 @@ class State:
         self._path, self._ledger, self._env = path, ledger, env
         self._db: sqlite3.Connection | None = None
         self._inode = 0
+        self._pinned: sqlite3.Connection | None = None
+        """The connection of the transaction that is open. Were the file replaced meanwhile, what is left of the
+        transaction must not go into the new one."""
 
     @property
     def db(self) -> sqlite3.Connection:
         """The connection, opened or re-opened where the file was replaced; a damaged file is made anew."""
+        if self._pinned is not None:
+            return self._pinned
         if self._db is not None:
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(self._path).st_ino == self._inode:
@@ -135,6 +140,7 @@ class State:
             if "locked" not in str(error):
                 raise
             raise Busy(f"another process has held {self._path} for over {patience:.1f} s; try again.") from None
+        self._pinned = db
         try:
             yield
             db.execute("COMMIT")
@@ -142,15 +148,20 @@ class State:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
+        finally:
+            self._pinned = None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """A read transaction: everything read inside is as of one commit."""
-        self.db.execute("BEGIN")
+        db = self.db
+        db.execute("BEGIN")
+        self._pinned = db
         try:
             yield
         finally:
-            self.db.execute("COMMIT")
+            self._pinned = None
+            db.execute("COMMIT")
 
     # What it holds
 
