@@ -229,7 +229,8 @@ class _History:
             elif base != self._now.get(path, "none"):
                 yield wrong("base", f"says that it replaces {base} at {path}, where {self._now.get(path, 'none')} was")
             unnamed.discard(path)
-        for path in sorted(unnamed):
+        # A merge brings what commits of the other host say for themselves.
+        for path in sorted(unnamed) if "Merge" not in trailers else ():
             yield wrong("trailers", f"changes {path}, which it does not name")
 
     def _foreign(self, commit: Commit) -> Iterator[Finding]:

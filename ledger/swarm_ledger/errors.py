@@ -7,7 +7,8 @@ SwarmError
 │   ├── Conflict     a document changed since it was read (fields: path, base, current)
 │   ├── Busy         another process holds the ledger and does not go on
 │   ├── Unconfirmed  the outcome is not known; the request's id says how to find out
-│   └── StorageError the disk refused (full, read-only, denied, failing); nothing was written
+│   ├── StorageError the disk refused (full, read-only, denied, failing); nothing was written
+│   └── Unreachable  a remote cannot be reached or took no push; all but syncing works as before
 ├── Refused          a gate said no (fields: rule)
 └── Damaged          the store is not what it should be: `swarm doctor`
     └── NewerFormat  written by a newer swarm-ledger; left alone
@@ -27,6 +28,7 @@ __all__ = [
     "SwarmError",
     "TryAgain",
     "Unconfirmed",
+    "Unreachable",
 ]
 
 
@@ -84,6 +86,10 @@ class Unconfirmed(TryAgain):
 
 class StorageError(TryAgain):
     """The disk refused: full, read-only, denied or failing. Nothing was written."""
+
+
+class Unreachable(TryAgain):
+    """A remote cannot be reached, or took no push. Nothing is lost, and everything but syncing works as before."""
 
 
 class Refused(SwarmError):

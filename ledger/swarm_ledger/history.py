@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .errors import Damaged
 from .git import environment
@@ -18,29 +18,33 @@ _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f
 
 
 def read_history(ledger: str, tip: CommitId | None, path: str | None, limit: int | None) -> Iterator[Commit]:
-    """Commits reachable from `tip` that changed `path` (or all), newest first, as they are read from git."""
-    if tip is None:
+    """Commits that changed `path`, on whichever host, newest first, as they are read from git.
+
+    Without `path` the branch as it grew here: what another host did shows as the merge that brought it. With it, a
+    merge shows only where it holds what none of its parents does.
+    """
+    if tip is None or limit == 0:
         return
     command = ["git", f"--git-dir={ledger}", "-c", "core.quotePath=false", "log", f"--format={_FORMAT}"]
-    command += ["--raw", "--no-abbrev", "--no-renames", "--root", "-r", "--first-parent", "-m"]
-    if limit is not None:
-        command.append(f"-n{limit}")
-    command += [tip, "--"]
-    if path is not None:
-        command.append(f":(literal,top){path}")
+    command += ["--raw", "--no-abbrev", "--no-renames", "--root", "-r"]
+    if path is None:
+        command += ["--first-parent", "-m", tip, "--"]
+    else:
+        command += ["--full-history", "-c", tip, "--", f":(literal,top){path}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
     with process:
         finished = False
         try:
-            block = b""
-            for line in process.stdout:
-                if line.startswith(b"\x1e") and block:
-                    yield _commit(block)
-                    block = b""
-                block += line
-            if block:
-                yield _commit(block)
+            left = limit
+            for commit in map(_commit, _blocks(process.stdout)):
+                if path is not None and not commit.changed:
+                    continue
+                yield commit
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return
             finished = True
         finally:
             if not finished:
@@ -48,6 +52,17 @@ def read_history(ledger: str, tip: CommitId | None, path: str | None, limit: int
         error = process.stderr.read().decode(errors="replace").strip()
     if process.returncode:
         raise Damaged(f"git log failed on {ledger}: {error.partition(chr(10))[0]}. Run `swarm doctor`.")
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    block = b""
+    for line in lines:
+        if line.startswith(b"\x1e") and block:
+            yield block
+            block = b""
+        block += line
+    if block:
+        yield block
 
 
 def _commit(block: bytes) -> Commit:
@@ -61,7 +76,8 @@ def _commit(block: bytes) -> Commit:
     for entry in raw.splitlines():
         if entry.startswith(b":"):
             meta, _, path = entry.partition(b"\t")
-            new = meta.split()[3].decode()
+            # A merge's lines begin with a colon a parent, and have as many modes and versions before the new one.
+            new = meta.split()[2 * (len(meta) - len(meta.lstrip(b":"))) + 1].decode()
             changed.append((_unquote(path), BlobId(new) if new.strip("0") else None))
     return Commit(
         CommitId(name.decode()),

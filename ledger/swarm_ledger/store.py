@@ -165,7 +165,7 @@ class Store(Protocol):
         """
 
     def history(self, path: str | None = None, limit: int | None = None) -> Iterator[Commit]:
-        """Commits that changed `path` (or all), newest first."""
+        """Commits that changed `path`; or all, where a merge stands for what it brought. Newest first."""
 
     def changes(self, mark: str | None) -> Changes:
         """What changed since `mark`, an opaque string that an earlier call returned."""
