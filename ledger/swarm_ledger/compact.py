@@ -7,7 +7,7 @@ import os
 import struct
 
 from .env import Env
-from .errors import Damaged, SwarmError
+from .errors import Busy, Damaged, SwarmError
 from .filelock import FileLock
 from .git import git
 
@@ -145,7 +145,9 @@ def gc(home: str, env: Env) -> None:
     deadline = env.monotonic() + 60
     while not lock.try_acquire():
         if env.monotonic() > deadline:
-            raise Damaged(f"{home}/compact.lock stays held; is another `swarm gc` running?")
+            raise Busy(
+                f"another process has been packing this ledger for over a minute ({home}/compact.lock); try again."
+            )
         env.sleep(0.05)
     try:
         _remove_leftovers(home)

@@ -16,6 +16,7 @@ from .filelock import FileLock
 from .git import environment, git
 from .place import network_filesystem
 from .state import State
+from .store import CommitId
 
 __all__ = ["Finding", "examine"]
 
@@ -34,7 +35,8 @@ def examine(home: str, env: Env, fix: bool) -> list[Finding]:
 
     Safe beside writers: what a living leader works on is left alone.
     """
-    found = [*_repository(home), *_state(home, env, fix), *_queue(home, fix)]
+    found = [*_packs(home, fix), *_branch(home, env, fix), *_repository(home)]
+    found += [*_state(home, env, fix), *_queue(home, fix)]
     lock = FileLock(f"{home}/commit.lock")
     if lock.try_acquire():
         try:
@@ -44,6 +46,62 @@ def examine(home: str, env: Env, fix: bool) -> list[Finding]:
     return found
 
 
+_BY_DOCTOR = "`swarm doctor` mends it"
+
+
+def _packs(home: str, fix: bool) -> list[Finding]:
+    """Packs whose index is gone: it can be made from the pack."""
+    packs = f"{home}/ledger.git/objects/pack"
+    found = []
+    for name in sorted(os.listdir(packs)):
+        index = name.removesuffix(".pack") + ".idx"
+        if name.endswith(".pack") and not os.path.exists(f"{packs}/{index}"):
+            mended, advice = False, _BY_DOCTOR
+            if fix:
+                try:
+                    git(f"{home}/ledger.git", "index-pack", f"{packs}/{name}")
+                    mended = True
+                except SwarmError as error:
+                    advice = f"the pack is damaged too; copy it from another clone ({error})"
+            found.append(Finding(f"{packs}/{name} has no index", advice, mended))
+    return found
+
+
+def _branch(home: str, env: Env, fix: bool) -> list[Finding]:
+    """A branch that is gone or torn, though there is history: the cache or the longest history tells where it was."""
+    ledger = f"{home}/ledger.git"
+    state = State(f"{home}/state.db", ledger, env)
+    try:
+        try:
+            refs.require(ledger, state.commit())
+            return []
+        except SwarmError as error:
+            what = str(error).partition(";")[0]
+        try:
+            heads = _heads(ledger, state.commit())
+        except SwarmError as error:
+            return [Finding(what, f"mend the packs first ({error})")]
+        if len(heads) != 1:
+            names = ", ".join(heads) or "none is left"
+            return [Finding(what, f"set it to the right one of these commits by `swarm git update-ref`: {names}")]
+        if fix:
+            refs.restore(ledger, CommitId(heads[0]), env)
+        return [Finding(f"{what} (it was at {heads[0]})", _BY_DOCTOR, mended=fix)]
+    finally:
+        state.close()
+
+
+def _heads(ledger: str, cached: CommitId | None) -> list[CommitId]:
+    """Where the branch may have been: the cache's commit, else the commits with the longest history."""
+    known = dict(refs.commits(ledger))
+    if cached in known:
+        return [cached]
+    inner = {parent for parents in known.values() for parent in parents}
+    heads = [commit for commit in known if commit not in inner]
+    length = {head: int(git(ledger, "rev-list", "--count", head)) for head in heads}
+    return [head for head in heads if length[head] == max(length.values())]
+
+
 def _repository(home: str) -> list[Finding]:
     ledger = f"{home}/ledger.git"
     found = []
@@ -51,13 +109,15 @@ def _repository(home: str) -> list[Finding]:
     if kind:
         found.append(Finding(f"{home} is on a network file system ({kind})", "move it: set SWARM_HOME to a local one"))
     if git(ledger, "config", "--get", "--default", "1", "gc.auto").strip() != b"0":
-        found.append(Finding("gc.auto is not 0", f"git --git-dir={ledger} config gc.auto 0"))
+        found.append(Finding("gc.auto is not 0", "swarm git config gc.auto 0"))
     command = ["git", f"--git-dir={ledger}", "fsck", "--full", "--strict", "--no-dangling", "--no-progress"]
     fsck = subprocess.run(command, capture_output=True, env=environment(), check=False)
     lines = (fsck.stdout + fsck.stderr).decode(errors="replace").splitlines()
-    found += [
-        Finding(f"git fsck: {line}", "restore the object from another clone: copy its pack here") for line in lines
-    ]
+    lines = [line for line in lines if not line.startswith("notice:")]
+    if lines:
+        more = f" and {len(lines) - 1} lines more (swarm git fsck)" if len(lines) > 1 else ""
+        advice = "copy the packs that are missing or damaged from another clone into objects/pack"
+        found.append(Finding(f"git fsck: {lines[0]}{more}", advice))
     return found
 
 
@@ -66,10 +126,9 @@ def _state(home: str, env: Env, fix: bool) -> list[Finding]:
     ledger = f"{home}/ledger.git"
     state = State(f"{home}/state.db", ledger, env)
     try:
-        try:
-            wrong = _state_is_wrong(state, ledger)
-        except SwarmError as error:
-            wrong = str(error)
+        if refs.read(ledger) is None:
+            return []  # nothing yet, or `_branch` has said what is wrong
+        wrong = _state_is_wrong(state, ledger)
         if wrong is None:
             return []
         if fix:
@@ -78,7 +137,9 @@ def _state(home: str, env: Env, fix: bool) -> list[Finding]:
             if tip:
                 with state.writing():
                     state.catch_up(tip)
-        return [Finding(f"the state cache: {wrong}", "swarm doctor --fix builds it anew", mended=fix)]
+        return [Finding(f"the state cache: {wrong}", _BY_DOCTOR, mended=fix)]
+    except SwarmError as error:
+        return [Finding("the state cache cannot be held against the branch", f"mend the packs first ({error})")]
     finally:
         state.close()
 
@@ -113,7 +174,7 @@ def _queue(home: str, fix: bool) -> list[Finding]:
         for name in sorted(os.listdir(f"{queue}/new")):
             old = time.time() - os.stat(f"{queue}/new/{name}").st_mtime > 60
             if name[0] != "." and old:
-                advice = "run any writing command to have it served; one of a newer format needs a newer swarm-ledger"
+                advice = "any write has it served; a request of a newer format needs a newer swarm-ledger"
                 found.append(Finding(f"a request nobody serves: {queue}/new/{name}", advice))
         dead = [name for name in os.listdir(f"{queue}/post") if _nobody_reads(f"{queue}/post/{name}")]
         if dead:
@@ -121,7 +182,7 @@ def _queue(home: str, fix: bool) -> list[Finding]:
                 for path in (f"{queue}/post/{name}", f"{queue}/new/.{name}"):
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(path)
-            found.append(Finding(f"{len(dead)} mailboxes of writers that died", "swarm doctor --fix", mended=fix))
+            found.append(Finding(f"{len(dead)} mailboxes of writers that died", _BY_DOCTOR, mended=fix))
     return found
 
 
@@ -145,7 +206,7 @@ def _leftovers(home: str, env: Env, fix: bool) -> list[Finding]:
             for name in scratch:
                 os.unlink(f"{home}/tmp/{name}")
         what = f"{len(keeps) + len(scratch)} files of leaders that died"
-        found.append(Finding(what, "the next write removes them, or swarm doctor --fix", mended=fix))
+        found.append(Finding(what, "the next write removes them, or `swarm doctor`", mended=fix))
     lock = f"{home}/ledger.git/refs/heads/{refs.BRANCH}.lock"
     if os.path.exists(lock) and not any(os.path.samefile(lock, keep) for keep in keeps if os.path.exists(keep)):
         found.append(Finding(f"{lock} is there, and not ours", "if no git command is running on the ledger, remove it"))

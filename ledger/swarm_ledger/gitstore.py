@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Ver
 if TYPE_CHECKING:
     from .chain import Joining
     from .doctor import Finding
+    from .views import Views
 
 __all__ = ["GitStore", "create_repository"]
 
@@ -81,6 +83,10 @@ def create_repository(home: str, env: Env) -> None:
         with contextlib.suppress(FileExistsError):
             try:
                 env.disk.rename(draft, ledger)
+                for name in os.listdir(home):  # what was derived from a ledger that is gone
+                    if name.startswith("state.db"):
+                        os.unlink(f"{home}/{name}")
+                shutil.rmtree(f"{home}/index", ignore_errors=True)
             except OSError:
                 if not os.path.isdir(ledger):  # another process was first
                     raise
@@ -118,6 +124,7 @@ class GitStore:
         self._pid = os.getpid()
         self._first_tenure = True
         self._mailbox = None
+        self._views: Views | None = None
         try:
             os.makedirs(f"{self.home}/tmp", exist_ok=True)
             self._spool = Spool(f"{self.home}/queue", self._env)
@@ -135,20 +142,20 @@ class GitStore:
 
     def tip(self) -> CommitId | None:
         """See Store.tip."""
-        return refs.read(self.ledger)
+        return refs.require(self.ledger, None)
 
     def _fresh(self) -> State:
         """The state cache, brought up to the branch."""
         self._enter()
         state = self._state
-        tip = refs.read(self.ledger)
-        if tip is not None and state.commit() != tip:
+        cached = state.commit()
+        tip = refs.require(self.ledger, cached)
+        if tip is not None and cached != tip:
             # Either a leader is between the ref and the cache, or the commit is another git's: wait, look again.
             # A leader that is stopped just there must not stop readers: the cache is then still one commit's
             # state, with every write that was acknowledged.
-            known = state.commit() is not None
-            impatience = contextlib.suppress(Busy) if known else contextlib.nullcontext()
-            with impatience, state.writing(patience=0.25 if known else 10.0):
+            impatience = contextlib.suppress(Busy) if cached else contextlib.nullcontext()
+            with impatience, state.writing(patience=0.25 if cached else 10.0):
                 tip = refs.read(self.ledger)
                 if tip is not None and state.commit() != tip:
                     state.catch_up(tip)
@@ -228,7 +235,7 @@ class GitStore:
         """The outcome, and whether a leader answered (rather than that it was found out)."""
         env = self._env
         deadline = env.monotonic() + self._patience
-        pause = 0.02
+        pause = 0.05
         while True:
             if self._lock.try_acquire():
                 outcome = self._lead(name)
@@ -252,29 +259,32 @@ class GitStore:
 
     def _lead(self, name: str) -> Outcome | None:
         """Be the leader, the lock being held; the outcome of the request `name` if it was among those served."""
-        with self._tenure() as unclean:
-            outcome = self._leader.serve(name, leftovers=unclean)
+        with self._tenure() as (unclean, expected):
+            outcome, expected = self._leader.serve(name, leftovers=unclean, expected=expected)
             self._first_tenure = False
             if self._leader.left_in_order:
-                self._lock.write_note("")
+                self._lock.write_note(str(expected))
         return outcome
 
     @contextlib.contextmanager
-    def _tenure(self) -> Iterator[bool]:
-        """The leader's time, the lock being held: whether a leader that died may have left requests taken.
+    def _tenure(self) -> Iterator[tuple[bool, int]]:
+        """The leader's time, the lock being held.
 
-        What it left in the repository is removed first, and the lock released at the end.
+        (whether a leader that died may have left requests taken, how many requests the last one saw coming).
+        What a dead one left in the repository is removed first, and the lock released at the end.
         """
         lock, spool = self._lock, self._spool
         try:
-            unclean = self._first_tenure or lock.note() != ""
+            note = lock.note()
+            unclean = self._first_tenure or not note.isdecimal()
+            expected = int(note) if note.isdecimal() else 0
             lock.write_note(json.dumps({"pid": os.getpid(), "since": round(self._env.now(), 3)}))
             self._env.point("leading")
             if unclean:
                 with self._state.writing():
                     refs.remove_leftovers(self.ledger)
                 self._remove_scratch()
-            yield unclean
+            yield unclean, expected
         finally:
             lock.release()
         # Whoever queued after the last look, and found the lock held, is waiting for this.
@@ -284,6 +294,17 @@ class GitStore:
         from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
 
         compact_if_due(self.home, self._env)
+        self._refresh_views(writers_wait=bool(waiting))
+
+    def _refresh_views(self, writers_wait: bool) -> None:
+        """Show what was written in the worktrees that have a view."""
+        if not os.path.isdir(f"{self.home}/views"):
+            return
+        if self._views is None:
+            from .views import Views
+
+            self._views = Views(self.home, self._env)
+        self._views.refresh_if_due(self, writers_wait)
 
     def advance(self, step: Callable[[CommitId | None], Joining | CommitId | None]) -> CommitId | None:
         """Move the branch to where `step`, told the tip, says; the tip after. See Leader.advance.
@@ -298,10 +319,10 @@ class GitStore:
                 if env.monotonic() > deadline:
                     raise Busy(f"{self._held()}; nothing was merged. Resume or end it, then try again.")
                 env.sleep(0.005)
-            with self._tenure() as unclean:
+            with self._tenure() as (unclean, expected):
                 tip = self._leader.advance(step)
                 if not unclean and self._leader.left_in_order:
-                    self._lock.write_note("")  # else the next leader has to look for requests that were taken
+                    self._lock.write_note(str(expected))  # else the next leader looks for requests that were taken
                 return tip
 
     def _remove_scratch(self) -> None:
@@ -363,6 +384,8 @@ class GitStore:
         from .compact import gc
 
         with _reporting():
+            with self._mutex:
+                self._fresh()  # a ledger without its branch, or of a newer format, is left alone
             gc(self.home, self._env)
             with self._mutex:
                 self._fresh().vacuum()
@@ -373,6 +396,9 @@ class GitStore:
             return
         self._state.close()
         self._lock.close()
+        if self._views is not None:
+            self._views.close()
+            self._views = None
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None

@@ -116,7 +116,7 @@ class Leader:
         moved = False
         try:
             with state.writing():
-                tip = refs.read(self._ledger)
+                tip = refs.require(self._ledger, state.commit())
                 if tip is not None and tip != state.commit():
                     state.catch_up(tip)
                     self._cache.clear()
@@ -176,7 +176,7 @@ class Leader:
         new: CommitId | None = None
         try:
             with state.writing():
-                tip = refs.read(self._ledger)
+                tip = refs.require(self._ledger, state.commit())
                 if tip is not None and tip != state.commit():
                     state.catch_up(tip)
                 target = step(tip)

@@ -14,9 +14,10 @@ import re
 
 from .env import Env
 from .errors import Busy, Damaged
+from .git import git
 from .store import CommitId
 
-__all__ = ["BRANCH", "leftovers", "move", "read", "remove_leftovers"]
+__all__ = ["BRANCH", "commits", "leftovers", "move", "read", "remove_leftovers", "require", "restore"]
 
 BRANCH = "swarm-ledger"
 _REF = f"refs/heads/{BRANCH}"
@@ -39,6 +40,32 @@ def read(ledger: str) -> CommitId | None:
     return CommitId(content[:40].decode())
 
 
+def require(ledger: str, cached: CommitId | None) -> CommitId | None:
+    """The tip, as `read`; Damaged where there is none although there was: `cached`, or commits in the repository.
+
+    Else the next write would begin a new history, and a gc would drop the old one.
+    """
+    tip = read(ledger)
+    if tip is None and (cached is not None or _has_history(ledger)):
+        raise Damaged(f"the ledger's branch {BRANCH} is gone from {ledger}; `swarm doctor` puts it back.")
+    return tip
+
+
+def _has_history(ledger: str) -> bool:
+    """Whether a commit with a parent is there. Packs alone prove nothing: the first leader may have died."""
+    if not any(name.endswith(".pack") for name in os.listdir(f"{ledger}/objects/pack")):
+        return False
+    return any(parents for _, parents in commits(ledger))
+
+
+def commits(ledger: str) -> list[tuple[CommitId, list[CommitId]]]:
+    """Every commit in the repository, reachable or not, with its parents."""
+    names = git(ledger, "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)").split(b"\n")
+    wanted = b"".join(name.removeprefix(b"commit ") + b"\n" for name in names if name.startswith(b"commit "))
+    lines = git(ledger, "rev-list", "--no-walk=unsorted", "--parents", "--stdin", stdin=wanted).decode().splitlines()
+    return [(CommitId(name), [CommitId(p) for p in parents]) for name, *parents in map(str.split, lines)]
+
+
 def _packed(ledger: str) -> CommitId | None:
     try:
         with open(f"{ledger}/packed-refs", "rb") as file:
@@ -48,7 +75,7 @@ def _packed(ledger: str) -> CommitId | None:
     except FileNotFoundError:
         pass
     if not os.path.isdir(ledger):
-        raise Damaged(f"{ledger} is gone; restore it, or run `swarm init` to begin anew.")
+        raise Damaged(f"{ledger} is gone; put it back from a copy, or run `swarm init` to begin a new ledger.")
     return None
 
 
@@ -78,6 +105,21 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
         return False
     env.disk.sync_directory(os.path.dirname(path))
     return True
+
+
+def restore(ledger: str, tip: CommitId, env: Env) -> None:
+    """Set a branch that is gone or torn to `tip`. Raises Busy where another git holds its lock."""
+    with contextlib.suppress(FileNotFoundError, Damaged):
+        if read(ledger) is not None:
+            return
+    keep = f"{ledger}/objects/pack/pack-{env.rng.getrandbits(160):040x}.keep"
+    env.disk.create(keep, f"{tip}\n".encode())
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{ledger}/{_REF}")  # torn
+        move(ledger, keep, None, env)
+    finally:
+        env.disk.unlink(keep)
 
 
 def _link_lock(keep: str, lock: str, env: Env) -> None:

@@ -64,8 +64,13 @@ def crash_run(home: str, seconds: float, writers: int, odds: float) -> dict[str,
     maintenance: subprocess.Popen[bytes] | None = None
     rounds = killed = 0
     errors: list[str] = []
+
+    def points() -> set[str]:
+        path = Path(base, "points")
+        return set(path.read_text().split()) if path.exists() else set()
+
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or (not points() >= INSIDE and time.monotonic() < end + 60):
         time.sleep(0.075)
         victim = rng.choice(names)
         running[victim].kill()
@@ -108,13 +113,13 @@ def crash_run(home: str, seconds: float, writers: int, odds: float) -> dict[str,
     requests = collections.Counter(run_git("-C", clone, "log", "--format=%(trailers:key=Request,valueonly)").split())
     acks = [line.split() for path in Path(base, "acks").iterdir() for line in path.read_text().splitlines()]
     lost = [a for a in acks if len(a) == 4 and (listing.get(a[1]) != a[2] or not requests[a[0]] or not logged[a[3]])]
-    points = collections.Counter(Path(base, "points").read_text().split() if Path(base, "points").exists() else [])
+    killed_inside = collections.Counter(Path(base, "points").read_text().split())
     return {
         "acknowledged": len(acks),
         "lost": len(lost),
         "twice": sum(n > 1 for n in requests.values()) + sum(n > 1 for n in logged.values()),
         "killed": killed,
-        "killed_inside": dict(points),
+        "killed_inside": dict(killed_inside),
         "maintenance": rounds,
         "errors": errors,
         "next_write_s": round(wedged, 3),

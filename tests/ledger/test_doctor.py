@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from swarm_ledger.gitstore import GitStore
+import pytest
+
+from swarm_ledger.compact import gc
+from swarm_ledger.env import Env
+from swarm_ledger.errors import Busy, Damaged
+from swarm_ledger.filelock import FileLock
+from swarm_ledger.gitstore import GitStore, create_repository
 from swarm_ledger.store import Put, Request
 
 Make = Callable[..., Request]
@@ -57,7 +64,72 @@ def test_a_lost_object_is_named(git_store: GitStore, make_request: Make) -> None
     newest.unlink()
     newest.with_suffix(".idx").unlink()
     found = git_store.doctor()
-    assert any("git fsck" in finding.what and "restore" in finding.advice for finding in found)
+    assert any("git fsck" in finding.what and "from another clone" in finding.advice for finding in found)
+
+
+@pytest.mark.parametrize("cache", ["with the cache", "without the cache"])
+@pytest.mark.parametrize("damage", ["gone", "emptied"])
+def test_a_lost_branch_stops_everything_until_the_doctor_puts_it_back(
+    git_store: GitStore, make_request: Make, damage: str, cache: str
+) -> None:
+    """No new history is begun beside the old one, and no gc drops it."""
+    for number in range(3):
+        git_store.submit(make_request(Put("a", f"facts/{number}.md", b"a", None)))
+    tip = git_store.tip()
+    ref = Path(f"{git_store.ledger}/refs/heads/swarm-ledger")
+    ref.unlink() if damage == "gone" else ref.write_bytes(b"")
+    if cache == "without the cache":
+        os.unlink(f"{git_store.home}/state.db")
+    for action in (
+        git_store.tip,
+        git_store.gc,
+        lambda: git_store.read("swarm.yaml"),
+        lambda: list(git_store.history()),
+        lambda: git_store.initialise("swarm", "again"),
+        lambda: git_store.submit(make_request(Put("b", "facts/b.md", b"b", None))),
+    ):
+        with pytest.raises(Damaged, match="swarm doctor"):
+            action()
+    assert str(tip) in next(finding.what for finding in git_store.doctor())
+    assert any(finding.mended for finding in git_store.doctor(fix=True))
+    assert git_store.tip() == tip
+    assert git_store.doctor() == []
+    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
+    assert len(list(git_store.history())) == 5
+
+
+def test_an_index_that_is_gone_is_made_from_its_pack(git_store: GitStore, make_request: Make) -> None:
+    """All indexes deleted: the doctor brings back every object."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    for index in Path(f"{git_store.ledger}/objects/pack").glob("*.idx"):
+        index.unlink()
+    assert any("has no index" in finding.what for finding in git_store.doctor())
+    git_store.doctor(fix=True)
+    assert git_store.doctor() == []
+    assert len(list(git_store.history())) == 2
+
+
+def test_a_new_ledger_in_the_place_of_a_deleted_one_begins_from_nothing(
+    git_store: GitStore, make_request: Make
+) -> None:
+    """What was derived from the old one is not taken for the new one's."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    shutil.rmtree(git_store.ledger)
+    create_repository(git_store.home, Env())
+    git_store.initialise("swarm", "anew")
+    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
+    assert [path for path, _ in git_store.paths()] == ["facts/b.md", "swarm.yaml"]
+    assert git_store.doctor() == []
+
+
+def test_a_gc_beside_another_ends_with_try_again(git_store: GitStore) -> None:
+    """A lock that stays held is no damage."""
+    lock = FileLock(f"{git_store.home}/compact.lock")
+    assert lock.try_acquire()
+    seconds = iter(range(0, 1000, 30))
+    with pytest.raises(Busy, match="packing this ledger"):
+        gc(git_store.home, Env(monotonic=lambda: float(next(seconds)), sleep=lambda _: None))
+    lock.close()
 
 
 def test_torn_requests_are_named(git_store: GitStore) -> None:
