@@ -251,6 +251,30 @@ class Agent(Reader):
             receipt, _ = self._replace(known, None, f"retract {id}: {why}", ops, {})
         return Written(EntryId(id), receipt.commit, known.path)
 
+    def restore(self, id: str) -> Written:
+        """Undo a retraction: the entry is there again as it was, its tombstone goes; both in one commit.
+
+        Raises NotFound where nothing was retracted, Refused where the entry is there.
+        """
+        from .tombstones import tombstone_of
+
+        with self._recorded("restore", [id]):
+            path = path_of(id)
+            if self._store.read(path):
+                raise Refused("exists", f"{id} is there; nothing is to be restored.")
+            stone = tombstone_of(self._store, EntryId(id))
+            if stone is None:
+                raise NotFound(
+                    f"no entry {id} was retracted from this ledger; `swarm recall` finds those that are there."
+                )
+            text = self._store.blob(BlobId(str(document(stone).fields.get("version"))))
+            ops: list[Op] = [
+                Put(id, path, text, None),
+                Delete(str(document(stone).fields["id"]), stone.path, stone.blob),
+            ]
+            receipt, _ = self._land(f"restore {id}", ops, {})
+        return Written(EntryId(id), receipt.commit, path, blob_id(text))
+
     def commit(self, subject: str, ops: Sequence[Op]) -> Receipt:
         """Commit ready-made writes in this agent's name, all or none; for imports, which bring whole entries."""
         with self._recorded("commit", [op.entry for op in ops]):

@@ -21,11 +21,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Make it, unless it is there."""
     from swarm.api import Swarm
+    from swarm_ledger import views
+    from swarm_ledger.errors import SwarmError
+    from swarm_ledger.place import find
 
-    with Swarm.init(os.path.abspath(call.options.path), call.home) as swarm:
+    path = os.path.abspath(call.options.path)
+    before = find(path, call.home) if os.path.isdir(path) else None
+    is_new = before is None or not os.path.isdir(before.ledger)
+    with Swarm.init(path, call.home) as swarm:
         ledger, tip = swarm.place.ledger, swarm.store.tip()
+        main = views.main_worktree(swarm.place) if is_new else None
+        view, why = None, ""
+        if main:
+            try:
+                view = views.turn_on(main, swarm.env)
+                view.show(swarm.store)
+            except SwarmError as error:  # the ledger does without
+                why = str(error)
     if call.json:
-        say_json({"ledger": ledger, "tip": tip})
-    else:
-        say(f"The ledger is in {ledger}.\nNext: `swarm join NAME` in each worktree.")
+        say_json({"ledger": ledger, "tip": tip, "view": view and view.root})
+        return 0
+    say(f"The ledger is in {ledger}.")
+    if view:
+        say(f"Its files show in {view.root}.\n`swarm watch` takes in what you edit there; `swarm view off` ends it.")
+    elif why:
+        say(f"Its files do not show in the worktree: {why}")
+    say("Next: `swarm join NAME` in each worktree.")
     return 0

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+from typing import TYPE_CHECKING, Any
 
 from .call import Call
 from .output import say, say_json
+
+if TYPE_CHECKING:
+    from swarm.api import Swarm
 
 EXAMPLE = """
 swarm status
@@ -19,8 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Print it."""
-    status = call.swarm.status(call.reader.session)
+    swarm = call.swarm
+    status = swarm.status(call.reader.session)
     me = status.me
+    view = _view(swarm)
     if call.json:
         say_json(
             {
@@ -33,6 +40,7 @@ def run(call: Call) -> int:
                 ],
                 "me": me and {"agent": me.agent, "session": me.id, "role": me.role},
                 "stale": dict(status.stale),
+                "view": view,
             }
         )
         return 0
@@ -42,6 +50,10 @@ def run(call: Call) -> int:
     for one in status.agents:
         role = f", {one.role}" if one.role else ""
         say(f"agent    {one.name}{role}{'' if one.present else ' (its worktree is gone)'}")
+    if view:
+        say(f"view     {view['directory']}")
+        for name, why in view["problems"].items():
+            say(f"         not taken in: {name}: {why}")
     if me is None:
         say("you      nobody yet: `swarm join NAME`, or --as NAME")
         return 0
@@ -53,3 +65,13 @@ def run(call: Call) -> int:
     else:
         say("changed  nothing of what you read")
     return 0
+
+
+def _view(swarm: Swarm) -> dict[str, Any] | None:
+    """Where this worktree shows the ledger's files, and what of a hand's it could not take in."""
+    if not os.path.isdir(f"{swarm.place.home}/views"):
+        return None
+    from swarm_ledger import views
+
+    view = views.find(swarm.place, swarm.env)
+    return {"directory": view.root, "problems": view.problems()} if view else None

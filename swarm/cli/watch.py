@@ -1,0 +1,51 @@
+"""Take in what is edited in .swarm/ledger/ as it happens, and show there what agents write. Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+
+from swarm_ledger.errors import BadInput
+
+from .call import Call
+from .output import say, say_json
+
+EXAMPLE = """
+swarm watch
+swarm watch --json
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing of its own."""
+
+
+def run(call: Call) -> int:
+    """Watch until interrupted, which is no failure."""
+    from swarm.ingest import Result
+    from swarm.watch import watch
+    from swarm_ledger import views
+
+    swarm = call.swarm
+    view = views.find(swarm.place, swarm.env)
+    if view is None:
+        raise BadInput("the view is off in this worktree; `swarm view on` turns it on.")
+
+    def told(result: Result) -> None:
+        for one in result.taken:
+            say_json(one._asdict()) if call.json else say(one.line)
+        for name, why in result.problems.items():
+            say_json({"problem": name, "why": why}) if call.json else say(f"not taken in: {name}: {why}")
+        sys.stdout.flush()
+
+    os.nice(10)  # it never holds up agents at work
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if not call.json:
+        say(f"Watching {view.root}; Ctrl-C ends it.")
+        sys.stdout.flush()
+    with contextlib.suppress(KeyboardInterrupt):
+        watch(swarm, view, told, lambda text: print(f"swarm: {text}", file=sys.stderr, flush=True), acting=call.name)
+    return 0
