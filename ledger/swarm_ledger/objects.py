@@ -18,12 +18,15 @@ from .store import BlobId, CommitId
 __all__ = ["Tree", "blob_id", "encode_commit", "encode_pack", "object_name"]
 
 COMMIT, TREE, BLOB = 1, 2, 3
+_STORED_HEAD = struct.Struct("<2sBHH").pack
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
 
 
 def object_name(kind: int, data: bytes) -> bytes:
     """The 20-byte name that git gives an object of `kind` (COMMIT, TREE or BLOB)."""
-    return sha1(b"%s %d\0%s" % (_TYPE_NAMES[kind], len(data), data), usedforsecurity=False).digest()
+    digest = sha1(b"%s %d\0" % (_TYPE_NAMES[kind], len(data)), usedforsecurity=False)
+    digest.update(data)
+    return digest.digest()
 
 
 def blob_id(text: bytes) -> BlobId:
@@ -90,9 +93,6 @@ def encode_commit(
     return ("\n".join(lines) + "\n").encode()
 
 
-_STORED_HEAD = struct.Struct("<2sBHH").pack
-
-
 def _header(kind: int, size: int) -> bytes:
     byte = (kind << 4) | (size & 15)
     size >>= 4
@@ -110,11 +110,22 @@ def encode_pack(objects: dict[bytes, tuple[int, bytes]]) -> tuple[str, bytes, by
     parts = [b"PACK" + struct.pack(">II", 2, len(objects))]
     offset = len(parts[0])
     placed: list[tuple[bytes, int, int]] = []
+    crc32 = zlib.crc32
     for name, (kind, data) in objects.items():
-        record = _header(kind, len(data)) + (_store(data) if kind == TREE and len(data) < 1 << 16 else _deflate(data))
-        placed.append((name, zlib.crc32(record), offset))
-        parts.append(record)
-        offset += len(record)
+        size = len(data)
+        if kind == TREE and size < 1 << 16:
+            # A stored block (RFC 1950; RFC 1951, 3.2.4), for a tree holds hashes, which do not shrink, and a merge
+            # of packs soon makes a delta of it. The parts are not joined here: copying is most of the work.
+            head = _header(kind, size) + _STORED_HEAD(b"\x78\x01", 1, size, size ^ 0xFFFF)
+            tail = zlib.adler32(data).to_bytes(4, "big")
+            parts += (head, data, tail)
+            placed.append((name, crc32(tail, crc32(data, crc32(head))), offset))
+            offset += len(head) + size + 4
+        else:
+            record = _header(kind, size) + _deflate(data)
+            parts.append(record)
+            placed.append((name, crc32(record), offset))
+            offset += len(record)
     body = b"".join(parts)
     checksum = sha1(body, usedforsecurity=False).digest()
     placed.sort()
@@ -141,15 +152,6 @@ def _deflate(data: bytes) -> bytes:
     # A small window and little memory: for texts this small, setting zlib up is most of the work.
     deflate = zlib.compressobj(1, zlib.DEFLATED, 12, 4)
     return deflate.compress(data) + deflate.flush()
-
-
-def _store(data: bytes) -> bytes:
-    """A zlib stream of one stored block (RFC 1950; RFC 1951, 3.2.4), for up to 65,535 bytes.
-
-    For trees: they hold hashes, which do not shrink, and a merge of packs soon makes deltas of them.
-    """
-    size = len(data)
-    return _STORED_HEAD(b"\x78\x01", 1, size, size ^ 0xFFFF) + data + zlib.adler32(data).to_bytes(4, "big")
 
 
 def _offsets(placed: Sequence[tuple[bytes, int, int]]) -> bytes:

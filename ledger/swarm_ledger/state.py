@@ -76,6 +76,8 @@ class State:
                 raise sqlite3.DatabaseError(f"schema {version}")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA cache_size = -16000")
+            # The rows of a day's directories are written again and again: later checkpoints write them once.
+            db.execute("PRAGMA wal_autocheckpoint = 4000")
         except BaseException:
             db.close()
             raise
@@ -252,7 +254,8 @@ class State:
         db = self.db
         rows = [(v.path, bytes.fromhex(v.blob), seq, v.text) for v in versions]
         db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", rows)
-        db.executemany("DELETE FROM gone WHERE path = ?", [(row[0],) for row in rows])
+        if db.execute("SELECT 1 FROM gone LIMIT 1").fetchone():
+            db.executemany("DELETE FROM gone WHERE path = ?", [(row[0],) for row in rows])
         for path in removed:
             db.execute("DELETE FROM files WHERE path = ?", (path,))
             db.execute("INSERT OR REPLACE INTO gone VALUES (?, ?)", (path, seq))
