@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from .decide import check_path
@@ -12,13 +12,17 @@ from .git import environment, git
 from .lineage import Content, Step, join
 from .store import BlobId, CommitId
 
-__all__ = ["Apart", "apart", "check_tree", "joined"]
+__all__ = ["Apart", "apart", "differing", "joined"]
 
 MERGE_TRAILER = "Merge"
 """On merge commits that `join` decided: what they hold follows from other commits."""
 
 _FORMAT = f"tformat:%x1e%m%x1f%H%x1f%P%x1f%at%x1f%(trailers:key={MERGE_TRAILER},valueonly,separator=%x20)%x1f%an"
 _FILE_MODES = ("100644", "100755", "000000")
+
+
+Differing = Mapping[str, tuple[BlobId | None, BlobId | None]]
+"""Path → (version in ours, version in theirs)."""
 
 
 class Apart(NamedTuple):
@@ -34,23 +38,28 @@ def apart(ledger: str, ours: CommitId, theirs: CommitId) -> Apart:
     return Apart(int(out[0]), int(out[1]))
 
 
-def joined(ledger: str, ours: CommitId, theirs: CommitId) -> dict[str, Content]:
+def joined(ledger: str, ours: CommitId, theirs: CommitId, differing: Differing) -> dict[str, Content]:
     """What to write onto `ours` to hold what `ours` and `theirs` come to. Raises Damaged where objects are missing."""
     steps = _steps(ledger, ours, theirs)
-    differing = {path: (before, after) for path, before, after, _ in _diff(ledger, ours, theirs)}
     with _Texts(ledger) as texts:
         return join(steps, ours, theirs, differing, texts.get)
 
 
-def check_tree(ledger: str, ours: CommitId | None, theirs: CommitId) -> None:
-    """Raise Refused where `theirs` has, and `ours` has not, what no ledger holds: links, submodules, odd paths."""
-    for path, _, _, mode in _diff(ledger, ours, theirs):
+def differing(ledger: str, ours: CommitId | None, theirs: CommitId) -> Differing:
+    """Where their trees differ.
+
+    Raises Refused where `theirs` has, and `ours` has not, what no ledger holds: links, submodules, odd paths.
+    """
+    out: dict[str, tuple[BlobId | None, BlobId | None]] = {}
+    for path, before, after, mode in _diff(ledger, ours, theirs):
         try:
             if mode not in _FILE_MODES:
                 raise BadInput(f"{path!r} is no plain file (mode {mode})")
             check_path(path)
         except BadInput as error:
             raise Refused("foreign", f"{error}; take it out of the branch on the remote, then sync again.") from None
+        out[path] = (before, after)
+    return out
 
 
 def _steps(ledger: str, ours: CommitId, theirs: CommitId) -> list[Step]:
@@ -86,12 +95,12 @@ def _log(ledger: str, *span: str) -> tuple[list[Step], list[str]]:
             path, before, after, _ = _change(meta, next(tokens))
             writes[path] = (before, after)
     for step in foreign:
-        # Another git's merge: somebody decided it, knowing both sides, so it is a write of what differs from either.
+        # It is a write of all that differs from either side.
         decided: dict[str, tuple[BlobId | None, BlobId | None]] = {}
         for parent in step.parents:
             for path, before, after, _ in _diff(ledger, parent, step.id):
                 decided.setdefault(path, (before, after))
-        steps[steps.index(step)] = Step(step.id, step.parents, step.by, step.at, decided)
+        steps[steps.index(step)] = Step(step.id, step.parents, step.by, step.at, decided, decided=True)
     return steps, edge
 
 

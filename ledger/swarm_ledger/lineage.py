@@ -35,13 +35,17 @@ _OURS, _THEIRS = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A commit. `writes` is path → (version before, version after), empty for a merge that `join` decided."""
+    """A commit. `writes` is path → (version before, version after), empty for a merge that `join` decided.
+
+    A merge that another git made is a write of what its maker decided, who saw both sides: `decided`.
+    """
 
     id: CommitId
     parents: tuple[CommitId, ...]
     by: str
     at: int
     writes: Mapping[str, tuple[BlobId | None, BlobId | None]]
+    decided: bool = False
 
 
 class _Write(NamedTuple):
@@ -51,6 +55,7 @@ class _Write(NamedTuple):
     before: BlobId | None
     after: BlobId | None
     side: Side
+    decided: bool
 
 
 class _Hidden(NamedTuple):
@@ -163,7 +168,7 @@ def _lineages(steps: Sequence[Step], paths: set[str], text: Callable[[BlobId], b
             rank = 1 if after else 2 if buries else 0
             side = Side(after or before or blob_id(b""), step.by, step.at, step.id, after is None)
             earlier = sum(1 << i for i, bit in enumerate(bits[path]) if mask >> bit & 1)
-            lineages[path].add(_Write((rank, step.at, step.id), before, after, side), earlier)
+            lineages[path].add(_Write((rank, step.at, step.id), before, after, side, step.decided), earlier)
             bits[path].append(number)
             after_mask |= 1 << number
             number += 1
@@ -215,12 +220,7 @@ class _Lineage:
         heads = self._heads(writes)
         if not heads:
             return _State(self._origin(), frozenset(), 0)
-        inherited = {
-            hidden
-            for head in heads
-            for hidden in self._resolve(self._earlier[head]).hidden
-            if self._lives(hidden.lost, writes)
-        }
+        inherited = {hidden for head in heads for hidden in self._unseen_by(head) if self._lives(hidden.lost, writes)}
         content, hidden, visible = self._merge(heads)
         return _State(content, frozenset(inherited | hidden), visible)
 
@@ -235,7 +235,7 @@ class _Lineage:
     def _lives(self, write: int, writes: int) -> bool:
         """Whether `write` was hidden from all who wrote after it."""
         return all(
-            any(hidden.lost == write for hidden in self._resolve(self._earlier[later]).hidden)
+            any(hidden.lost == write for hidden in self._unseen_by(later))
             for later in _bits(writes)
             if self._earlier[later] >> write & 1
         )
@@ -256,10 +256,14 @@ class _Lineage:
             view = view.joined(self._view(head), seen=not merged.lost)
         return content, hidden, view.visible
 
+    def _unseen_by(self, write: int) -> frozenset[_Hidden]:
+        """What was hidden from the writer of `write`."""
+        return frozenset() if self._writes[write].decided else self._resolve(self._earlier[write]).hidden
+
     def _view(self, write: int) -> _View:
         """Of `write` and what its writer knew."""
         earlier = self._earlier[write]
-        visible = self._resolve(earlier).visible
+        visible = earlier if self._writes[write].decided else self._resolve(earlier).visible
         return _View(visible | 1 << write, earlier & ~visible)
 
     def _merge_two(self, view: _View, content: Content, head: int) -> Merged:

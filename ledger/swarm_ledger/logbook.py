@@ -92,18 +92,19 @@ def parse(data: bytes) -> list[LogEntry]:
 
 
 def split(data: bytes) -> tuple[bytes, list[tuple[EntryId, bytes]]]:
-    """(header, (id, section) in their order): joined, they are the log file again. Raises BadInput as `parse` does.
+    """(what stands before the first section, (id, section) in their order): joined, they are the log file again.
 
-    A byte order mark and CRLF are not kept, and a last section that lacks its line ends gets them.
+    A byte order mark and CRLF are not kept, and a last section that lacks its line ends gets them. Looks at headings
+    only, so it takes what `parse` refuses.
     """
     if data.startswith((b"---\r\n", b"\xef\xbb\xbf")):
         data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    entries = parse(data)
-    _, _, start = _read_header(data)
-    begins = [match.start() + 1 for match in _HEADING.finditer(data, start - 1)]
+    headings = list(_HEADING.finditer(data))
+    begins = [heading.start() + 1 for heading in headings]
     parts = [data[begin:end] for begin, end in zip(begins, [*begins[1:], len(data)], strict=False)]
     whole = [part if part.endswith(b"\n\n") else part.removesuffix(b"\n") + b"\n\n" for part in parts]
-    return data[: begins[0] if begins else len(data)], list(zip([entry.id for entry in entries], whole, strict=True))
+    ids = [EntryId(heading[2].decode()) for heading in headings]
+    return data[: begins[0] if begins else len(data)], list(zip(ids, whole, strict=True))
 
 
 def _read_section(data: bytes, heading: re.Match[bytes], end: int, by: AgentName, day: date) -> LogEntry:

@@ -196,10 +196,11 @@ def _valid(document: Document) -> bool:
 
 def _logs(base: bytes, first: bytes, second: bytes) -> Merged:
     """By section, in order of time, each side's own order kept. Raises BadInput where one is no log."""
-    head, ours = _sections(first)
-    theirs = _sections(second)[1]
-    old = _sections(base)[1] if base else {}
-    lost = []
+    (old_head, old), (head, ours), (its_head, theirs) = map(_sections, (base, first, second))
+    if not (ours and theirs):
+        raise BadInput("no sections")
+    heads = merge("", old_head, head, its_head)
+    lost = ["header"] if heads.lost else []
     kept: dict[str, bytes] = {}
     for id, section in [*ours.items(), *theirs.items()]:
         if id in kept:
@@ -212,7 +213,7 @@ def _logs(base: bytes, first: bytes, second: bytes) -> Merged:
         elif merged.lost:  # taken out by one, changed by the other
             kept[id] = section
     in_time = sorted(kept.values(), key=lambda section: section[3:11])
-    return Merged(head + b"".join(in_time), tuple(lost))
+    return Merged((heads.text or b"") + b"".join(in_time), tuple(lost))
 
 
 def _sections(data: bytes) -> tuple[bytes, dict[str, bytes]]:

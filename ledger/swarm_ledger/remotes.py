@@ -37,7 +37,6 @@ _KEPT = (
 _IMPATIENT = (("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", "60"))
 _FORCED = (
     ("core.hooksPath", os.devnull),
-    ("core.fsync", "all"),
     ("fetch.fsckObjects", "true"),
     ("fetch.unpackLimit", "1"),
     ("fetch.writeCommitGraph", "false"),

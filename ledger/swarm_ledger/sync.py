@@ -20,7 +20,7 @@ from .filelock import FileLock
 from .git import git
 from .gitstore import GitStore
 from .ids import id_of, new_request
-from .joining import MERGE_TRAILER, apart, check_tree, joined
+from .joining import MERGE_TRAILER, Differing, apart, differing, joined
 from .leader import FORMAT
 from .merge import SETTINGS
 from .refs import BRANCH
@@ -30,6 +30,7 @@ from .store import CommitId
 __all__ = ["Synced", "sync"]
 
 _REF = f"refs/heads/{BRANCH}"
+_INCOMING = "refs/swarm/incoming"
 _PATIENCE_S = 60.0
 _RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|reference already exists"
@@ -69,7 +70,6 @@ def sync(
         while True:
             theirs = _fetch(store, remote, env)
             if theirs is not None:
-                _check_history(store, remote, theirs)
                 done = _Merge(store, remote, theirs, agent, session, env).land(done)
             tip = store.tip()
             if tip is None:
@@ -80,7 +80,8 @@ def sync(
                 if tip != theirs:
                     span = [tip, f"^{theirs}"] if theirs else [tip]
                     done = replace(done, sent=int(git(store.ledger, "rev-list", "--count", *span)))
-                git(store.ledger, "update-ref", remote.tracking, tip)
+                    env.point("pushed")
+                _note_seen(store, remote, tip, env)
                 return replace(done, tip=tip)
             if env.monotonic() > deadline:
                 raise Busy(
@@ -110,7 +111,9 @@ def _turn(store: GitStore, env: Env, patience: float) -> Iterator[None]:
             if env.monotonic() > deadline:
                 raise Busy(f"another `swarm sync` of this ledger has been at work for {patience:.0f} s; try again.")
             env.sleep(0.05)
+        _clear_incoming(store)
         yield
+        _clear_incoming(store)
     except OSError as error:
         raise storage_error(error, "syncing the ledger") from error
     finally:
@@ -119,17 +122,18 @@ def _turn(store: GitStore, env: Env, patience: float) -> Iterator[None]:
 
 def _fetch(store: GitStore, remote: Remote, env: Env) -> CommitId | None:
     """The remote's tip, with all that it descends from on disk; None where the remote has no such branch."""
-    incoming = f"refs/swarm/incoming/{remote.name}"
-    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
-    done = run(store.ledger, remote, "fetch", *options, "--", remote.url, f"+{_REF}:{incoming}")
-    if "shallow update not allowed" in done.err or "attempt to fetch" in done.err:
+    # A name of its own each time: git killed while it writes a ref leaves a lock that stops whoever wants that ref.
+    incoming = f"{_INCOMING}/{env.rng.getrandbits(64):016x}"
+    options = ("--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
+    done = run(store.ledger, remote, "-c", "core.fsync=all", "fetch", *options, "--", remote.url, f"+{_REF}:{incoming}")
+    if "shallow roots are not allowed" in done.err:
         raise Refused(
             "shallow",
             f"{remote.shown} is a shallow clone, which does not hold the ledger's whole history. "
             "Run `git fetch --unshallow` there, or sync with the repository that it was cloned from.",
         )
     if done.code and "couldn't find remote ref" in done.err:
-        seen = _seen(store, remote)
+        seen = _ref(store, remote.tracking)
         if seen is not None:
             raise Refused(
                 "history",
@@ -140,7 +144,14 @@ def _fetch(store: GitStore, remote: Remote, env: Env) -> CommitId | None:
     if done.code:
         raise _unreachable(remote, done)
     env.point("fetched")
-    return CommitId(git(store.ledger, "rev-parse", "--verify", incoming).decode().strip())
+    theirs, seen = _ref(store, incoming), _ref(store, remote.tracking)
+    if seen not in (None, theirs) and git(store.ledger, "rev-list", "-n1", f"{seen}", f"^{theirs}"):
+        raise Refused(
+            "history",
+            f"{remote.shown} lost history: its {BRANCH} was at {seen}, and is at {theirs}, which does not descend from "
+            f"it. Nothing was merged or pushed.\n{_ways_on(store, remote, seen)}",
+        )
+    return theirs
 
 
 def _unreachable(remote: Remote, done: Outcome) -> TryAgain:
@@ -150,21 +161,31 @@ def _unreachable(remote: Remote, done: Outcome) -> TryAgain:
     )
 
 
-def _seen(store: GitStore, remote: Remote) -> CommitId | None:
-    found = git(store.ledger, "for-each-ref", "--format=%(objectname)", remote.tracking).decode().strip()
+def _ref(store: GitStore, name: str) -> CommitId | None:
+    """The commit of a ref that git keeps for us, loose as it was written or packed."""
+    with contextlib.suppress(FileNotFoundError), open(f"{store.ledger}/{name}", encoding="ascii") as file:
+        return CommitId(file.read().strip())
+    found = git(store.ledger, "for-each-ref", "--format=%(objectname)", name).decode().strip()
     return CommitId(found) if found else None
 
 
-def _check_history(store: GitStore, remote: Remote, theirs: CommitId) -> None:
-    """Raise Refused where the remote lost what it once had."""
-    seen = _seen(store, remote)
-    if seen is None or seen == theirs or git(store.ledger, "rev-list", "-n1", seen, f"^{theirs}") == b"":
-        return
-    raise Refused(
-        "history",
-        f"{remote.shown} lost history: its {BRANCH} was at {seen}, and is at {theirs}, which does not descend from it. "
-        f"Nothing was merged or pushed.\n{_ways_on(store, remote, seen)}",
-    )
+def _note_seen(store: GitStore, remote: Remote, tip: CommitId, env: Env) -> None:
+    """Remember `tip` as the remote's. By rename, since only one sync is at work: see `_fetch` for why not by git."""
+    scratch = f"{store.home}/tmp/seen-{env.rng.getrandbits(64):016x}"
+    target = f"{store.ledger}/{remote.tracking}"
+    env.disk.create(scratch, f"{tip}\n".encode())
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    env.disk.rename(scratch, target)
+
+
+def _clear_incoming(store: GitStore) -> None:
+    """Drop the refs of fetches that are done with, and what killed syncs left."""
+    for name in os.listdir(f"{store.home}/tmp"):
+        if name.startswith("seen-"):
+            os.unlink(f"{store.home}/tmp/{name}")
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(f"{store.ledger}/{_INCOMING}"):
+            os.unlink(f"{store.ledger}/{_INCOMING}/{name}")
 
 
 def _ways_on(store: GitStore, remote: Remote, seen: CommitId) -> str:
@@ -241,13 +262,14 @@ class _Merge:
         ledger, theirs = self._store.ledger, self._theirs
         if tip is None:
             self._received = int(git(ledger, "rev-list", "--count", theirs))
-            self._check(tip)
+            self._check(differing(ledger, tip, theirs))
             return theirs
         distance = apart(ledger, tip, theirs)
         self._received = distance.theirs
         if not distance.theirs:
             return None
-        self._check(tip)
+        different = differing(ledger, tip, theirs)
+        self._check(different)
         if not distance.ours:
             return theirs
         trailers = (
@@ -256,15 +278,14 @@ class _Merge:
             ("Request", new_request(self._env.rng)),
             (MERGE_TRAILER, theirs),
         )
-        subject = f"Merge {distance.theirs} commits of {self._remote.name} with {distance.ours} of ours"
-        writes = joined(ledger, tip, theirs)
+        subject = f"Merge {self._remote.name}: {distance.theirs} of theirs, {distance.ours} of ours"
+        writes = joined(ledger, tip, theirs, different)
         return Joining(theirs, self._agent, int(self._env.now()), subject, trailers, writes)
 
-    def _check(self, tip: CommitId | None) -> None:
-        """Raise NewerFormat or Refused for what this program must not take in."""
-        check_tree(self._store.ledger, tip, self._theirs)
-        listed = git(self._store.ledger, "ls-tree", self._theirs, "--", SETTINGS).split()
-        text = git(self._store.ledger, "cat-file", "blob", listed[2].decode()) if listed else b""
+    def _check(self, different: Differing) -> None:
+        """Raise NewerFormat for a ledger that this program must not take in."""
+        _, version = different.get(SETTINGS, (None, None))
+        text = git(self._store.ledger, "cat-file", "blob", version) if version else b""
         found = re.search(rb"^format:[ \t]*(\d+)", text, re.MULTILINE)
         if found and int(found[1]) > FORMAT:
             raise NewerFormat(
