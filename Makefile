@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench-writes soak clean
+.PHONY: demo test lint format bench-writes bench-hands soak clean
 
 # One stamp for the environment: a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -32,6 +32,9 @@ format: .venv/.made
 
 bench-writes: .venv/.made
 	$(BIN)/python -m bench.writes $(ARGS)
+
+bench-hands: .venv/.made
+	$(BIN)/python -m bench.hands $(ARGS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made
