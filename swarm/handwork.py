@@ -13,7 +13,7 @@ from swarm_ledger.entry import Document
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import AgentName, EntryId, id_of, kind_of, log_directory, new_id, path_of
-from swarm_ledger.manifest import Manifest, Row
+from swarm_ledger.manifest import Hand, Manifest, Row
 from swarm_ledger.merge import merge
 from swarm_ledger.objects import blob_id
 from swarm_ledger.schema import validate
@@ -27,6 +27,9 @@ from .hand import draft, has_front_matter, is_id, kind_of_place
 from .tombstones import tombstone_of
 
 __all__ = ["Handwork", "Taken", "Write"]
+
+_FAR = 1000
+"""Commits: no editor is open for longer."""
 
 _DROPPED_S = 3600.0
 """A file that was moved to its place and is saved again under its old name within this time is that entry's."""
@@ -64,14 +67,28 @@ class Write(NamedTuple):
     """The name under which a hand wrote it, where that is not its path."""
     became: BlobId | None = None
     """The version that it became."""
+    hand: Hand | None = None
+
+
+class _Base(NamedTuple):
+    """What a hand's text was made from; `version` is None where the ledger does not have just that."""
+
+    version: BlobId | None
+    text: bytes
 
 
 class Handwork:
     """Reads what hands wrote in one view, for the agent `me`. Nothing is written here. All raise BadInput for what
-    cannot be taken in, with a message for whoever wrote it."""
+    cannot be taken in, with a message for whoever wrote it.
+
+    What it finds in history it keeps, so that the next attempt at a commit, after somebody was quicker, is quick.
+    """
 
     def __init__(self, store: Store, manifest: Manifest, me: AgentName, env: Env) -> None:
         self._store, self._manifest, self._me, self._env = store, manifest, me, env
+        self._texts: dict[BlobId, bytes] = {}
+        self._bases: dict[tuple[str, int], BlobId | None] = {}
+        self._once: dict[str, set[str]] = {}
 
     def edit(self, _: Tree, name: str, found: Found) -> Write:
         """A file that the view showed, and that is not as it was."""
@@ -92,23 +109,29 @@ class Handwork:
             )
         if found.blob == current.blob:
             return Write(None, (), known._replace(version=current.blob), False, moved_from)
-        if current.blob != row.version and found.blob in versions_of(self._store, path):
+        if current.blob != row.version and self._was(path, found.blob):
             return Write(None, (), known._replace(version=found.blob), True, moved_from)
         if path.startswith("log/"):
             return self._log(known, found, current, moved_from)
-        text = found.text
+        base: _Base
         if path == SETTINGS:
-            _check_settings(text, current.text)
-            base, rev = current.blob if current.blob == row.version else row.version, None
+            _check_settings(found.text, current.text)
+            text, rev = found.text, None
+            base = _Base(row.version, self._text(row.version))
         else:
             text, base, rev = self._entry(id, row, found, current)
-        if base == current.blob:
-            put = Put(id, path, text, base)
-            row = known._replace(version=blob_id(text), hand_rev=rev, hand_version=blob_id(text))
-            return Write(Taken("edited", path, id), (put,), row, False, moved_from, blob_id(text))
-        return self._merged(id, known, found, text, base, current, moved_from)
+        if base.version == current.blob:
+            put = Put(id, path, text, current.blob)
+            became = blob_id(text)
+            hand = Hand(rev, became, found.text)
+            return Write(
+                Taken("edited", path, id), (put,), known._replace(version=became), False, moved_from, became, hand
+            )
+        return self._merged(id, known, found, text, base.text, current, moved_from)._replace(
+            hand=Hand(rev, None, found.text)
+        )
 
-    def _entry(self, id: str, row: Row, found: Found, current: Version) -> tuple[bytes, BlobId, int | None]:
+    def _entry(self, id: str, row: Row, found: Found, current: Version) -> tuple[bytes, _Base, int | None]:
         """(the text to commit, the version that it was made from, the `rev` that the hand left in it)."""
         if kind_of(id) == "tombstone":
             raise BadInput(
@@ -120,35 +143,40 @@ class Handwork:
         rev = parsed.fields.get("rev", 1)
         rev = rev if isinstance(rev, int) else None
         base = self._base(row, rev, current)
-        was = _rev(current.text if base == current.blob else self._text(base))
         # The rev that a hand leaves in tells which version it had before its eyes; the entry's own goes on.
-        if rev == was and rev is not None:
+        if rev is not None and rev == _rev(base.text):
             parsed = parsed.edit({"rev": max(rev, _rev(current.text) or 1) + 1})
         validate(parsed.fields, parsed.body)
         return parsed.data, base, rev
 
-    def _base(self, row: Row, rev: int | None, current: Version) -> BlobId:
-        """Which version a hand had before its eyes: the one shown, unless its `rev` tells of an earlier one."""
-        shown_rev = row.hand_rev
-        if row.shown == row.version:
-            shown_rev = _rev(current.text if current.blob == row.version else self._text(row.version))
-        if rev is None or rev == shown_rev:
-            return row.version
-        if rev == row.hand_rev and row.hand_version:
-            return row.hand_version
-        for commit in self._store.history(row.path):
-            version = dict(commit.changed).get(row.path)
+    def _base(self, row: Row, rev: int | None, current: Version) -> _Base:
+        """What a hand had before its eyes: what is shown, unless its `rev` tells of something earlier."""
+        hand = self._manifest.hand(row.path)
+        if hand and (row.shown != row.version or rev == hand.rev):
+            shown = _Base(hand.version, hand.text)
+        else:
+            shown = _Base(row.version, current.text if current.blob == row.version else self._text(row.version))
+        if rev is None or rev == _rev(shown.text):
+            return shown
+        if (row.path, rev) not in self._bases:
+            self._bases[row.path, rev] = self._with_rev(row.path, rev, _rev(current.text) or rev)
+        found = self._bases[row.path, rev]
+        return _Base(found, self._text(found)) if found else shown
+
+    def _with_rev(self, path: str, rev: int, now: int) -> BlobId | None:
+        """The version of `path` with that `rev`; each edit since raised it, so it is not far back."""
+        commits = list(self._store.history(path, limit=min(max(now - rev, 0) + 1, _FAR)))
+        for commit in reversed(commits):
+            version = dict(commit.changed).get(path)
             if version and _rev(self._text(version)) == rev:
                 return version
-        return row.version
+        return None
 
     def _merged(
-        self, id: str, row: Row, found: Found, text: bytes, base: BlobId, current: Version, moved_from: str | None
+        self, id: str, row: Row, found: Found, text: bytes, base: bytes, current: Version, moved_from: str | None
     ) -> Write:
         """A hand's text and the newer version of the ledger as one, with a contested entry for what is not in it."""
-        done = merge(row.path, self._text(base), current.text, text)
-        # Not known as the text of a hand: a later save of the same editor is to be merged in the same way.
-        row = row._replace(hand_rev=None, hand_version=None)
+        done = merge(row.path, base, current.text, text)
         joined = done.text if done.text is not None else current.text
         ops: list[Op] = [] if joined == current.text else [Put(id, row.path, joined, current.blob)]
         what = "merged"
@@ -241,7 +269,15 @@ class Handwork:
         return Write(Taken("restored" if stone else "added", name, id), tuple(ops), row, False, moved_from)
 
     def _text(self, version: BlobId) -> bytes:
-        return self._store.blob(version)
+        if version not in self._texts:
+            self._texts[version] = self._store.blob(version)
+        return self._texts[version]
+
+    def _was(self, path: str, version: BlobId) -> bool:
+        """Whether a text is one that the ledger had when it was looked at first."""
+        if path not in self._once:
+            self._once[path] = versions_of(self._store, path)
+        return version in self._once[path]
 
 
 def _again(current: Version, text: bytes, stem: str) -> bytes:

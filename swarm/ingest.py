@@ -163,6 +163,8 @@ class Ingest:
         """Know what was committed, and take a file that has another place now out of the way."""
         view, row = self.view, write.row
         with view.manifest.writing():
+            if write.hand:
+                view.manifest.set_hand(row.path, write.hand)
             if write.moved_from is not None:
                 version = write.became or row.version
                 view.manifest.set_dropped(write.moved_from, row.path, version, self._env.now())
@@ -198,6 +200,8 @@ class Ingest:
                 os.rename(left.name, later, src_dir_fd=files.aside.fd, dst_dir_fd=files.aside.fd)
                 files.aside.settle(later, found.blob)
                 self.view.manifest.owe([left.path])
+                if write.hand:
+                    self.view.manifest.set_hand(left.path, write.hand)
                 if write.taken:
                     out.taken.append(write.taken)
 

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from .store import BlobId
 from .tree import Signature
 
-__all__ = ["Manifest", "Row"]
+__all__ = ["Hand", "Manifest", "Row"]
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, version TEXT NOT NULL, shown TEXT NOT NULL,
-  size INTEGER, modified INTEGER, inode INTEGER, changed INTEGER, looked INTEGER NOT NULL,
-  hand_rev INTEGER, hand_version TEXT) WITHOUT ROWID;
+  size INTEGER, modified INTEGER, inode INTEGER, changed INTEGER, looked INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hands (path TEXT PRIMARY KEY, rev INTEGER, version TEXT, text BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS owed (path TEXT PRIMARY KEY, tries INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS problems (path TEXT PRIMARY KEY, what TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dropped (name TEXT PRIMARY KEY, path TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL)
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 PRAGMA user_version = 1;
 COMMIT;
 """
-_COLUMNS = "path, version, shown, size, modified, inode, changed, looked, hand_rev, hand_version"
+_COLUMNS = "path, version, shown, size, modified, inode, changed, looked"
 
 
 class Row(NamedTuple):
@@ -45,9 +45,15 @@ class Row(NamedTuple):
     """None: look at the content."""
     looked: int
     """When `signature` was taken, in ns."""
-    hand_rev: int | None = None
-    hand_version: BlobId | None = None
-    """The last text of a hand that was taken in here had this `rev`, and became this version."""
+
+
+class Hand(NamedTuple):
+    """The last text of a hand that was taken in at a path: what its editor may go on from."""
+
+    rev: int | None
+    version: BlobId | None
+    """What it became; None where more than the hand's own went into that."""
+    text: bytes
 
 
 class Manifest:
@@ -125,18 +131,28 @@ class Manifest:
         """Know `row`."""
         stat = row.signature or (None, None, None, None)
         self.db.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (row.path, row.version, row.shown, *stat, row.looked, row.hand_rev, row.hand_version),
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (row.path, row.version, row.shown, *stat, row.looked),
         )
 
     def drop(self, path: str) -> None:
         """Know nothing of `path`."""
         self.db.execute("DELETE FROM files WHERE path = ?", (path,))
+        self.db.execute("DELETE FROM hands WHERE path = ?", (path,))
+
+    def set_hand(self, path: str, hand: Hand) -> None:
+        """Note what a hand wrote at `path`."""
+        self.db.execute("INSERT OR REPLACE INTO hands VALUES (?, ?, ?, ?)", (path, *hand))
+
+    def hand(self, path: str) -> Hand | None:
+        """What a hand wrote at `path` last, if anything."""
+        found = self.db.execute("SELECT rev, version, text FROM hands WHERE path = ?", (path,)).fetchone()
+        return Hand(found[0], BlobId(found[1]) if found[1] else None, found[2]) if found else None
 
     def clear(self) -> None:
         """Know nothing at all."""
         with self.writing():
-            for table in ("files", "owed", "problems", "dropped", "meta"):
+            for table in ("files", "hands", "owed", "problems", "dropped", "meta"):
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     # What is still to be shown
@@ -201,8 +217,7 @@ def _text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def _row(found: tuple[str, str, str, int | None, int, int, int, int, int | None, str | None]) -> Row:
-    path, version, shown, size, modified, inode, changed, looked, hand_rev, hand_version = found
+def _row(found: tuple[str, str, str, int | None, int, int, int, int]) -> Row:
+    path, version, shown, size, modified, inode, changed, looked = found
     known = None if size is None else Signature(size, modified, inode, changed)
-    hand = BlobId(hand_version) if hand_version else None
-    return Row(path, BlobId(version), BlobId(shown), known, looked, hand_rev, hand)
+    return Row(path, BlobId(version), BlobId(shown), known, looked)

@@ -43,6 +43,8 @@ _RACY_NS = 2_000_000_000
 """A file written so shortly before it was looked at may have been written once more with the same times."""
 
 _SLICE = 256
+_LATELY = 200
+"""Commits of one path: a file that shows an older version is none that a refresh has left behind."""
 _LOG_DIRECTORY = re.compile(r"log/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9][a-z0-9._-]{0,62}/")
 _PATIENCE_S = 30.0
 _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EINVAL)
@@ -234,17 +236,12 @@ class View:
         self.manifest.put(Row(version.path, version.blob, version.blob, None, 0))
         return False
 
-    def know(self, path: str, version: BlobId, found: Found, hand_rev: int | None = None) -> None:
+    def know(self, path: str, version: BlobId, found: Found) -> None:
         """Note that the file at `path` holds `found`, and that this is `version` in the ledger."""
-        row = self.manifest.row(path)
-        hand = (row.hand_rev, row.hand_version) if row else (None, None)
-        if hand_rev is not None:
-            hand = (hand_rev, version)
-        self.manifest.put(Row(path, version, found.blob, found.signature, self._now_ns(), *hand))
+        self.manifest.put(Row(path, version, found.blob, found.signature, self._now_ns()))
 
-    def _written(self, path: str, version: BlobId, fd: int, old: Row | None = None) -> None:
-        hand = (old.hand_rev, old.hand_version) if old else (None, None)
-        self.manifest.put(Row(path, version, version, signature(os.fstat(fd)), self._now_ns(), *hand))
+    def _written(self, path: str, version: BlobId, fd: int) -> None:
+        self.manifest.put(Row(path, version, version, signature(os.fstat(fd)), self._now_ns()))
 
     def _now_ns(self) -> int:
         return int(self._env.now() * 1e9)
@@ -290,7 +287,7 @@ class View:
             if came is None or came.blob != row.shown:
                 self._give_back(aside, put, name, directory, ours, version)
                 return False
-            self._written(row.path, version.blob, fd, row)
+            self._written(row.path, version.blob, fd)
         finally:
             os.close(fd)
         aside.settle(put, row.shown)
@@ -474,8 +471,9 @@ def is_shown(path: str) -> bool:
 
 
 def versions_of(store: Store, path: str) -> set[str]:
-    """Every version that `path` ever had. Looks through history: not for what is done often."""
-    return {version for commit in store.history(path) for name, version in commit.changed if name == path and version}
+    """The versions that `path` had lately. Looks through history: not for what is done often."""
+    found = store.history(path, limit=_LATELY)
+    return {version for commit in found for name, version in commit.changed if name == path and version}
 
 
 def _may_be_entry(path: str, name: str) -> bool:
