@@ -30,7 +30,7 @@ FIELD_ORDER = (
     *("id", "kind", "title", "by", "at", "rev", "status", "entities", "room", "tags", "valid_from", "valid_to"),
     *("phases", "plan", "phase", "depends_on", "scope", "owner", "acceptance", "priority"),
     *("type", "aliases"),
-    *("of", "version", "sides", "why"),
+    *("of", "path", "version", "sides", "why"),
     *("key", "confidence", "citations", "supersedes", "superseded_by"),
 )
 """The order in which fields are written; others follow in the order given."""

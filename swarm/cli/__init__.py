@@ -31,13 +31,14 @@ VERBS = {
     "edit": "change an entry that you have read",
     "supersede": "put a new fact in the place of an old one",
     "retract": "take an entry out and say why",
-    "restore": "undo a retraction",
+    "restore": "bring back what was retracted or lost",
     "history": "the versions that an entry had",
     "recall": "search the ledger",
     "check": "is everything in order?",
     "view": "the ledger's files in this worktree, to read and edit",
     "ingest": "take in what was edited by hand in the view",
     "watch": "take in edits by hand as they happen",
+    "sync": "exchange the ledger with other clones, through a remote",
     "import": "bring in markdown, a conversation, or an export of another ledger",
     "export": "every entry as JSON lines, or a copy of the files",
     "doctor": "look for damage to the store and mend it",
@@ -51,7 +52,7 @@ VERBS = {
 _LATER = frozenset(
     {
         *("plan", "next", "done", "fail", "block", "reopen", "erase", "own", "release", "handoff", "steal"),
-        *("leases", "changes", "brief", "verify", "guard", "sync", "tui", "mcp", "setup", "hook"),
+        *("leases", "changes", "brief", "verify", "guard", "tui", "mcp", "setup", "hook"),
         *("ask", "latent", "memory"),
     }
 )

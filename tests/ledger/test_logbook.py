@@ -241,3 +241,22 @@ def test_an_empty_section_is_an_empty_text() -> None:
     """A heading with nothing behind it, as a hand may leave it, is a section without text."""
     assert [entry.text for entry in logbook.parse(HEADER + HEADING)] == [""]
     assert [entry.text for entry in logbook.parse(HEADER + HEADING + HEADING)] == ["", ""]
+
+
+@given(st.lists(st.text(max_size=30).filter(lambda text: not logbook._CONTROL.search(text)), max_size=4))
+def test_split_and_joined_a_log_is_the_same(texts: list[str]) -> None:
+    """Sections of any text are told apart by their headings alone, and joined they are the file again."""
+    try:
+        sections = [written(text) for text in texts]
+    except BadInput:  # half of a surrogate pair
+        return
+    data = HEADER + b"".join(sections)
+    head, parts = logbook.split(data)
+    assert head == HEADER
+    assert parts == [(ID, section) for section in sections]
+
+
+def test_a_log_that_a_hand_saved_is_split() -> None:
+    """CRLF and a BOM go, and a last section gets the line ends that it lacks."""
+    data = b"\xef\xbb\xbf" + (HEADER + written("a") + written("b").removesuffix(b"\n\n")).replace(b"\n", b"\r\n")
+    assert logbook.split(data) == (HEADER, [(ID, written("a")), (ID, written("b"))])
