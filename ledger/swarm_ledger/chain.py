@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .decide import trailers
-from .objects import BLOB, COMMIT, TREE, Tree, encode_commit, object_name
+from .decide import is_log_file, trailers
+from .errors import Refused
+from .objects import BLOB, COMMIT, TREE, Tree, blob_id, encode_commit, object_name
 from .state import State
 from .store import BlobId, CommitId, Request, Version
 
-__all__ = ["Chain", "Joining", "TreeCache"]
+__all__ = ["CacheError", "Chain", "Joining", "TreeCache"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +27,29 @@ class Joining:
     """Path → a version that the repository has, a new text, or None to remove it."""
 
 
+class CacheError(Exception):
+    """The state cache does not hold what git's names say: it must be built anew."""
+
+
 class TreeCache:
-    """Decoded directories, kept between batches of one process; checked against the state cache before use."""
+    """Decoded directories, kept between batches of one process under the names of their objects."""
 
     _LIMIT = 1024
 
     def __init__(self) -> None:
-        self._trees: dict[str, tuple[bytes | None, Tree]] = {}
+        self._trees: dict[str, tuple[bytes, Tree]] = {}
 
-    def get(self, state: State, directory: str) -> Tree:
-        """The tree of `directory`, empty where there is none. The caller may change it, and then calls `put`."""
-        name = state.tree_name(directory)
+    def get(self, state: State, directory: str, name: bytes) -> Tree:
+        """The tree `name` of `directory`. The caller may change it, and then calls `put` or `clear`."""
         known = self._trees.get(directory)
         if known and known[0] == name:
             return known[1]
         row = state.tree(directory)
-        tree = Tree(row[1] if row else b"")
-        self.put(directory, name, tree)
-        return tree
+        if row is None or object_name(TREE, row[1]) != name:
+            raise CacheError(f"the tree of {directory or 'the root'}")
+        return Tree(row[1])
 
-    def put(self, directory: str, name: bytes | None, tree: Tree) -> None:
+    def put(self, directory: str, name: bytes, tree: Tree) -> None:
         """Remember `tree` under its object's name."""
         if len(self._trees) >= self._LIMIT:
             self._trees.clear()
@@ -57,22 +61,71 @@ class TreeCache:
 
 
 class Chain:
-    """Builds commits onto `tip`. `objects` and `trees` hold what the batch adds."""
+    """Builds commits onto `tip`. `objects` and `trees` hold what the batch adds.
+
+    What it reads of the cache is checked by name, from the tip down: a cache that lies cannot lose anything.
+    """
 
     def __init__(self, tip: CommitId | None, state: State, cache: TreeCache) -> None:
         self.tip = tip
+        self.head = b""
+        """The content of the last commit."""
         self.objects: dict[bytes, tuple[int, bytes]] = {}
         """Name → (kind, content)."""
         self.trees: dict[str, tuple[bytes, bytes]] = {}
         """Directory → (name, content) of its tree after the last commit."""
         self._state, self._cache = state, cache
         self._open: dict[str, Tree] = {}
+        self._root: bytes | None = None
+        if tip is not None:
+            head = state.head()
+            if object_name(COMMIT, head).hex() != tip:
+                raise CacheError("the tip")
+            self._root = bytes.fromhex(head[5:45].decode())
 
     def _tree(self, directory: str) -> Tree:
         tree = self._open.get(directory)
         if tree is None:
-            tree = self._open[directory] = self._cache.get(self._state, directory)
+            if directory:
+                # A directory is opened before its entry in the parent changes, so this is its name at the tip.
+                parent, _, last = directory.rpartition("/")
+                name = self._entry(self._tree(parent), last, directory, directory=True)
+            else:
+                name = self._root
+            tree = self._open[directory] = self._cache.get(self._state, directory, name) if name else Tree()
         return tree
+
+    @staticmethod
+    def _entry(tree: Tree, name: str, path: str, *, directory: bool) -> bytes | None:
+        if tree.get(name.encode(), directory=not directory) is not None:
+            is_there, wanted = ("a file", "a directory") if directory else ("a directory", "a file")
+            raise Refused(
+                "layout",
+                f"{path} is {is_there} where {wanted} belongs: another git put it there; "
+                "remove it from the branch with plain git, then write again.",
+            )
+        return tree.get(name.encode(), directory=directory)
+
+    def version(self, path: str) -> BlobId | None:
+        """The version at `path` before the batch, where the batch has not written it."""
+        directory, _, name = path.rpartition("/")
+        found = self._entry(self._tree(directory), name, path, directory=False)
+        return BlobId(found.hex()) if found else None
+
+    def newest(self, directory: str) -> str | None:
+        """The last log file in `directory` (with its slash)."""
+        for entry in reversed(self._tree(directory[:-1]).entries):
+            name = entry[:-21].partition(b" ")[2].decode(errors="backslashreplace")
+            if entry[0] == ord("1") and is_log_file(directory + name, directory):
+                return directory + name
+        return None
+
+    def text(self, path: str, version: BlobId) -> bytes:
+        """The text of `version`, which stands at `path` before the batch."""
+        found = self._state.read(path)
+        if found is None or blob_id(found.text) != version:
+            raise CacheError(path)
+        return found.text
 
     def add(self, request: Request, writes: Mapping[str, Version | None]) -> CommitId:
         """Append the commit of `request`, which writes `writes`."""
@@ -127,6 +180,7 @@ class Chain:
         self, parents: Sequence[CommitId], author: str, at: int, subject: str, lines: Sequence[tuple[str, str]]
     ) -> CommitId:
         data = encode_commit(self.trees[""][0], parents, author, at, subject, lines)
+        self.head = data
         commit = object_name(COMMIT, data)
         self.objects[commit] = (COMMIT, data)
         self.tip = CommitId(commit.hex())
@@ -135,4 +189,5 @@ class Chain:
     def settle(self) -> None:
         """The batch landed: let later batches of this process start from its trees."""
         for directory, (name, raw) in self.trees.items():
-            self._cache.put(directory, name if raw else None, self._open[directory])
+            if raw:
+                self._cache.put(directory, name, self._open[directory])

@@ -55,11 +55,11 @@ def _names(index: str) -> set[bytes]:
 def compact_if_due(home: str, env: Env) -> None:
     """Merge packs of one tier when there are many. Failing costs nothing: the packs stay as they are."""
     packs = f"{home}/ledger.git/objects/pack"
-    names = [name[:-4] for name in os.listdir(packs) if name.endswith(".idx")]
-    if len(names) < min(_DUE):
-        return
     lock = FileLock(f"{home}/compact.lock")
     try:
+        names = [name[:-4] for name in os.listdir(packs) if name.endswith(".idx")]
+        if len(names) < min(_DUE):
+            return
         if not lock.try_acquire():
             return
         _remove_leftovers(home)
@@ -68,7 +68,7 @@ def compact_if_due(home: str, env: Env) -> None:
             if len(chosen) >= due:
                 merge(home, chosen, env)
                 return
-    except (SwarmError, OSError):
+    except (SwarmError, OSError, struct.error):
         return  # a `git repack` may have taken the packs meanwhile; a full disk leaves them too
     finally:
         lock.close()

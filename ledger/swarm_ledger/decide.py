@@ -15,10 +15,10 @@ from .errors import BadInput, Conflict
 from .objects import blob_id
 from .store import Append, BlobId, Delete, Put, Request, Version
 
-__all__ = ["Draft", "Validator", "check_path", "check_request", "is_log_file", "trailers"]
+__all__ = ["Draft", "Validator", "check_path", "check_request", "is_inside", "is_log_file", "trailers"]
 
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
-_NOT_A_NAME = frozenset(("", ".", ".."))
+_NOT_A_NAME = frozenset(("", ".", "..", ".git"))
 _LOG_FILE = re.compile(r"[0-9]{4}\.md")
 _REQUEST_ID = re.compile(r"[0-9a-z]{1,64}")
 
@@ -33,12 +33,17 @@ class Draft:
     """A base state and the writes laid over it."""
 
     def __init__(
-        self, version: Callable[[str], BlobId | None], newest: Callable[[str], tuple[str, bytes] | None]
+        self,
+        version: Callable[[str], BlobId | None],
+        newest: Callable[[str], str | None],
+        text: Callable[[str, BlobId], bytes],
     ) -> None:
-        self._base_version = version
-        self._base_newest = newest
+        """The base: the version at a path, the path of a directory's last log file, the text of a version."""
+        self._base_version, self._base_newest, self._base_text = version, newest, text
         self.written: dict[str, Version | None] = {}
         """Path → what it will hold; None where it is removed."""
+        self._newest: dict[str, str] = {}
+        """Directory → its last log file, of the directories that were appended to."""
 
     def version(self, path: str) -> BlobId | None:
         """The version at `path`, or None where nothing is."""
@@ -47,23 +52,25 @@ class Draft:
             return new.blob if new else None
         return self._base_version(path)
 
-    def _newest(self, directory: str) -> tuple[str, bytes] | None:
-        drafted = [(path, new.text) for path, new in self.written.items() if new and is_log_file(path, directory)]
-        base = self._base_newest(directory)
-        return max([*drafted, base] if base and base[0] not in self.written else drafted, default=None)
-
     def apply(self, request: Request) -> tuple[dict[str, Version | None], tuple[str, ...]]:
         """Lay `request` over the draft: (what it writes, a path for each op). Raises Conflict, and changes nothing."""
-        before = dict(self.written)
+        undo: list[tuple[str, bool, Version | None]] = []
+        newest = dict(self._newest)
         writes: dict[str, Version | None] = {}
         paths = []
         try:
             for op in request.ops:
                 path, new = self._apply_op(op)
+                undo.append((path, path in self.written, self.written.get(path)))
                 self.written[path] = writes[path] = new
                 paths.append(path)
         except BaseException:
-            self.written = before
+            for path, there, old in reversed(undo):
+                if there:
+                    self.written[path] = old
+                else:
+                    del self.written[path]
+            self._newest = newest
             raise
         return writes, tuple(paths)
 
@@ -79,14 +86,19 @@ class Draft:
         return op.path, Version(op.path, blob_id(op.text), op.text)
 
     def _append(self, op: Append) -> tuple[str, bytes]:
-        newest = self._newest(op.directory)
-        if newest is None:
-            return f"{op.directory}0000.md", op.header + op.section
-        path, text = newest
+        path = self._newest.get(op.directory) or self._base_newest(op.directory)
+        version = self.version(path) if path else None
+        if path is None or version is None:
+            path = self._newest[op.directory] = path or f"{op.directory}0000.md"
+            return path, op.header + op.section
+        drafted = self.written.get(path)
+        text = drafted.text if drafted else self._base_text(path, version)
         full = logbook.count(text) >= logbook.ENTRIES_PER_FILE
         number = int(path.removeprefix(op.directory).removesuffix(".md")) + 1
         if (full or len(text) + len(op.section) > logbook.BYTES_PER_FILE) and number < 10_000:
-            return f"{op.directory}{number:04d}.md", op.header + op.section
+            path = self._newest[op.directory] = f"{op.directory}{number:04d}.md"
+            return path, op.header + op.section
+        self._newest[op.directory] = path
         return path, text + op.section
 
 
@@ -95,13 +107,17 @@ def is_log_file(path: str, directory: str) -> bool:
     return path.startswith(directory) and _LOG_FILE.fullmatch(path, len(directory)) is not None
 
 
-def check_path(path: str) -> None:
-    """Raise BadInput unless `path` can only name a file inside the ledger."""
-    parts = path.split("/")
-    if not _NOT_A_NAME.isdisjoint(parts) or ".git" in path.lower() and ".git" in path.lower().split("/"):
-        raise BadInput(f"{path!r} is not a path inside the ledger")
+def is_inside(path: str) -> bool:
+    """Whether `path` can only name a file or directory inside the ledger, on any system."""
     if _CONTROL.search(path) or "\\" in path or len(path.encode(errors="replace")) > 400:
-        raise BadInput(f"{path!r} is not a path inside the ledger: control characters, or over 400 bytes")
+        return False
+    return _NOT_A_NAME.isdisjoint(path.lower().split("/"))
+
+
+def check_path(path: str) -> None:
+    """Raise BadInput unless `is_inside(path)`."""
+    if not is_inside(path):
+        raise BadInput(f"{path[:80]!r} is not a path inside the ledger")
 
 
 def check_request(request: Request) -> None:

@@ -9,18 +9,22 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import refs
+from .chain import CacheError
 from .decide import Validator, check_request
 from .env import Env, storage_error
-from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, Unconfirmed
+from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, SwarmError, Unconfirmed
 from .filelock import FileLock
 from .git import cat_blobs
 from .leader import FORMAT, Leader, receipt_from_history
+from .objects import blob_id
 from .place import network_filesystem
 from .spool import Mailbox, Outcome, Spool, decode_outcome
 from .state import State
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from .views import Views
 
 __all__ = ["GitStore", "create_repository"]
+
+_T = TypeVar("_T")
 
 _CONFIG = """\
 [core]
@@ -118,6 +124,7 @@ class GitStore:
         if not os.path.isdir(f"{self.ledger}/objects"):
             raise NotFound(f"no ledger in {home} yet; run `swarm init`.")
         self._reset()
+        _STORES.add(self)
 
     def _reset(self) -> None:
         """Begin with own descriptors; again after a fork, whose child must not use its parent's."""
@@ -137,6 +144,16 @@ class GitStore:
     def _enter(self) -> None:
         if self._pid != os.getpid():
             self._reset()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: nothing that is shared with the parent is used or, where closing tells, closed."""
+        self._mutex = threading.RLock()  # a thread that is not here may have held it
+        self._pid = -1
+        _INHERITED.append(self._state)  # closing SQLite's files here would drop the parent's locks
+        self._lock.close()  # the parent's lock would outlive it otherwise
+        if self._mailbox is not None:
+            self._mailbox.abandon()
+            self._mailbox = None
 
     # Reading
 
@@ -163,18 +180,35 @@ class GitStore:
             raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to read it.")
         return state
 
+    def _reading(self, action: Callable[[State], _T]) -> _T:
+        """`action` on the cache as of one commit; again on a new one where the old proves damaged or was deleted."""
+        with self._mutex, _reporting():
+            for _ in range(3):
+                state = self._state
+                try:
+                    state = self._fresh()
+                    with state.reading():
+                        if state.commit() is not None or refs.read(self.ledger) is None:
+                            return action(state)
+                except CacheError:
+                    with state.writing():
+                        state.forget()
+                except sqlite3.Error as error:
+                    state.heal(error)
+            return action(self._fresh())
+
     def read(self, path: str) -> Version | None:
         """See Store.read."""
-        with self._mutex, _reporting():
-            return self._fresh().read(path)
+        return self._reading(lambda state: _checked(state.read(path)))
 
     def read_many(self, paths: Sequence[str]) -> dict[str, Version]:
         """See Store.read_many."""
-        with self._mutex, _reporting():
-            state = self._fresh()
-            with state.reading():
-                found = [state.read(path) for path in paths]
+
+        def read(state: State) -> dict[str, Version]:
+            found = (_checked(state.read(path)) for path in paths)
             return {version.path: version for version in found if version}
+
+        return self._reading(read)
 
     def blob(self, version: BlobId) -> bytes:
         """See Store.blob."""
@@ -185,13 +219,11 @@ class GitStore:
 
     def paths(self, prefix: str = "") -> Iterator[tuple[str, BlobId]]:
         """See Store.paths."""
-        with self._mutex, _reporting():
-            return iter(list(self._fresh().paths(prefix)))
+        return iter(self._reading(lambda state: list(state.paths(prefix))))
 
     def changes(self, mark: str | None) -> Changes:
         """See Store.changes."""
-        with self._mutex, _reporting():
-            return self._fresh().changes(mark)
+        return self._reading(lambda state: state.changes(mark))
 
     def history(self, path: str | None = None, limit: int | None = None) -> Iterator[Commit]:
         """See Store.history."""
@@ -206,23 +238,28 @@ class GitStore:
         check_request(request)
         with self._mutex:
             self._enter()
-            try:
-                outcome = self._submit(request)
-            except OSError as error:
-                raise storage_error(error, "writing the ledger") from error
+            outcome = self._submit(request)
         if not isinstance(outcome, Receipt):
             raise outcome
         return outcome
 
     def _submit(self, request: Request) -> Outcome:
         env = self._env
-        if self._mailbox is None:
-            self._mailbox = self._spool.mailbox(f"{env.rng.getrandbits(64):016x}")
-        name = self._spool.put(request, self._mailbox.token)
+        try:
+            if self._mailbox is None:
+                self._mailbox = self._spool.mailbox(f"{env.rng.getrandbits(64):016x}")
+            name = self._spool.put(request, self._mailbox.token)
+        except OSError as error:
+            raise storage_error(error, "writing the ledger") from error
         answered = False
         try:
             outcome, answered = self._await(request, name, self._mailbox)
             return outcome
+        except (OSError, sqlite3.Error) as error:
+            if self._spool.withdraw(name):
+                os_error = error if isinstance(error, OSError) else OSError(None, str(error))
+                raise storage_error(os_error, "writing the ledger") from error
+            return self._taken_by_somebody(request, f"this process failed ({error})")
         except BaseException:
             self._spool.withdraw(name)
             raise
@@ -236,19 +273,23 @@ class GitStore:
         env = self._env
         deadline = env.monotonic() + self._patience
         pause = 0.05
+        messages: list[dict[str, Any]] = []
         while True:
             if self._lock.try_acquire():
-                outcome = self._lead(name)
-                if outcome is not None:
-                    mailbox.wait(0)  # the answer to ourselves
-                    return outcome, True
-                messages = mailbox.wait(0)
+                messages = mailbox.wait(0)  # the last leader may have answered just now
+                if messages:
+                    self._lock.release()
+                else:
+                    outcome = self._lead(name)
+                    messages = mailbox.wait(0)
+                    if outcome is not None:
+                        return outcome, True
             else:
                 messages = mailbox.wait(pause)
             for message in messages:
-                if message.get("request") == request.id:
+                if message.get("request") == request.id and not message.get("recorded"):
                     return decode_outcome(request.id, message), True
-            if not messages:
+            if not messages or any(message.get("request") == request.id for message in messages):
                 # No wake-up: a leader may have died after the ref moved, or the mailbox was deleted.
                 outcome = self._recorded(request)
                 if outcome is not None:
@@ -274,6 +315,8 @@ class GitStore:
         What a dead one left in the repository is removed first, and the lock released at the end.
         """
         lock, spool = self._lock, self._spool
+        # An interrupt waits for the end of the tenure, which is short.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             note = lock.note()
             unclean = self._first_tenure or not note.isdecimal()
@@ -287,14 +330,17 @@ class GitStore:
             yield unclean, expected
         finally:
             lock.release()
-        # Whoever queued after the last look, and found the lock held, is waiting for this.
-        waiting = spool.waiting()
-        if waiting:
-            spool.wake(waiting[0])
-        from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        # What was decided stands: nothing that goes wrong from here on may look as if it had not been written.
+        with contextlib.suppress(OSError, sqlite3.Error, SwarmError):
+            # Whoever queued after the last look, and found the lock held, is waiting for this.
+            waiting = spool.waiting()
+            if waiting:
+                spool.wake(waiting[0])
+            from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
 
-        compact_if_due(self.home, self._env)
-        self._refresh_views(writers_wait=bool(waiting))
+            compact_if_due(self.home, self._env)
+            self._refresh_views(writers_wait=bool(waiting))
 
     def _refresh_views(self, writers_wait: bool) -> None:
         """Show what was written in the worktrees that have a view."""
@@ -348,18 +394,27 @@ class GitStore:
         waited = self._held()
         if self._spool.withdraw(name):
             return Busy(f"{waited}; nothing was written. Resume or end it, then try again.")
+        return self._taken_by_somebody(request, waited)
+
+    def _taken_by_somebody(self, request: Request, why: str) -> Outcome:
+        """The outcome of a request that can not be withdrawn any more, found out if it can be."""
+        with contextlib.suppress(OSError, sqlite3.Error, SwarmError):
+            with self._state.writing(patience=1.0):  # whoever is at work on it ends first
+                outcome = self._recorded(request)
+            if outcome is not None:
+                return outcome
         return Unconfirmed(
             request.id,
-            f"{waited} and has this write (request {request.id}). Resume or end it: the write is then finished "
-            "or dropped; look with `swarm history` before you repeat it.",
+            f"{why}, and a leader has this write (request {request.id}): it will be finished or dropped. "
+            "Look with `swarm history` before you repeat it.",
         )
 
     def _held(self) -> str:
         """Who does not go on."""
-        holder: dict[str, Any] = {}
+        holder: object = None
         with contextlib.suppress(ValueError):
             holder = json.loads(self._lock.note())
-        who = f"process {holder['pid']}" if "pid" in holder else "another process"
+        who = f"process {holder['pid']}" if isinstance(holder, dict) and "pid" in holder else "another process"
         return f"{who} has held the ledger for over {self._patience:.0f} s without going on"
 
     def initialise(self, agent: str, request: str) -> None:
@@ -402,6 +457,24 @@ class GitStore:
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
+
+
+def _checked(version: Version | None) -> Version | None:
+    if version and blob_id(version.text) != version.blob:
+        raise CacheError(version.path)
+    return version
+
+
+_STORES: weakref.WeakSet[GitStore] = weakref.WeakSet()
+_INHERITED: list[State] = []
+
+
+def _after_fork() -> None:
+    for store in list(_STORES):
+        store._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager

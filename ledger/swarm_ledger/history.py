@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import IO
 
 from .errors import Damaged
 from .git import environment
@@ -12,7 +13,7 @@ from .store import BlobId, Commit, CommitId
 
 __all__ = ["read_history"]
 
-_FORMAT = "tformat:%x1e%H%x1f%P%x1f%an%x1f%at%x1f%s%x1f%(trailers:only,unfold)%x1f"
+_FORMAT = "tformat:%x00%H%x00%P%x00%an%x00%at%x00%s%x00%(trailers:only,unfold)%x00"
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
@@ -37,7 +38,7 @@ def read_history(ledger: str, tip: CommitId | None, path: str | None, limit: int
         finished = False
         try:
             left = limit
-            for commit in map(_commit, _blocks(process.stdout)):
+            for commit in map(_commit, _records(process.stdout)):
                 if path is not None and not commit.changed:
                     continue
                 yield commit
@@ -54,26 +55,29 @@ def read_history(ledger: str, tip: CommitId | None, path: str | None, limit: int
         raise Damaged(f"git log failed on {ledger}: {error.partition(chr(10))[0]}. Run `swarm doctor`.")
 
 
-def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    block = b""
-    for line in lines:
-        if line.startswith(b"\x1e") and block:
-            yield block
-            block = b""
-        block += line
-    if block:
-        yield block
+def _records(stream: IO[bytes]) -> Iterator[list[bytes]]:
+    """The seven fields of each commit: nothing that a commit can hold is a NUL."""
+    fields: list[bytes] = []
+    rest = b""
+    while chunk := stream.read(1 << 16):
+        *parts, rest = (rest + chunk).split(b"\0")
+        fields += parts
+        while len(fields) >= 8:  # the first is what stands before the NUL that begins a record
+            yield fields[1:8]
+            fields = fields[7:]
+    if len(fields) == 7:
+        yield [*fields[1:], rest]
 
 
-def _commit(block: bytes) -> Commit:
-    name, parents, author, at, subject, trailers, raw = block[1:].split(b"\x1f", 6)
+def _commit(record: list[bytes]) -> Commit:
+    name, parents, author, at, subject, trailers, raw = record
     pairs = []
-    for line in trailers.decode(errors="replace").splitlines():
+    for line in trailers.decode(errors="replace").split("\n"):
         key, separator, value = line.partition(": ")
         if separator:
             pairs.append((key, value))
     changed: list[tuple[str, BlobId | None]] = []
-    for entry in raw.splitlines():
+    for entry in raw.split(b"\n"):
         if entry.startswith(b":"):
             meta, _, path = entry.partition(b"\t")
             # A merge's lines begin with a colon a parent, and have as many modes and versions before the new one.

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from . import refs
-from .chain import Chain, Joining, TreeCache
+from .chain import CacheError, Chain, Joining, TreeCache
 from .decide import Draft, Validator
 from .env import Env, storage_error
-from .errors import NewerFormat, Refused, SwarmError, Unconfirmed
-from .git import git
+from .errors import Damaged, NewerFormat, Refused, SwarmError, Unconfirmed
+from .git import cat_blobs, git
 from .objects import blob_id, encode_pack
 from .spool import Outcome, Spool, encode_outcome
 from .state import State
@@ -64,9 +64,9 @@ class Leader:
         left = set(names)
         while True:
             names = [*names, *self._gather(expected)][:_BATCH]
-            if not names:
-                return mine, 0
             batch = self._spool.take(names)
+            if not batch:
+                return mine, 0
             env.point("taken")
             for (name, request), outcome in zip(batch, self._commit([r for _, r in batch]), strict=True):
                 if name == own:
@@ -75,7 +75,7 @@ class Leader:
             env.point("answered")
             names = []
             expected = len(batch) - 1  # the others; this process is busy leading
-            if mine is not None and (expected < 1 or env.monotonic() > until):
+            if env.monotonic() > until or (mine is not None and expected < 1):
                 return mine, expected
 
     def _gather(self, expected: int) -> list[str]:
@@ -91,23 +91,49 @@ class Leader:
 
     def _commit(self, batch: list[Request]) -> list[Outcome]:
         """Commit `batch`: the outcome of each request, in order. No exception of the disk leaves here."""
+        attempts = 0
         try:
             while True:
-                outcomes = self._try_commit(batch)
-                if outcomes is not None:
-                    return outcomes
+                try:
+                    outcomes = self._try_commit(batch)
+                    if outcomes is not None:
+                        return outcomes
+                except CacheError:
+                    attempts += 1
+                    if attempts > 2:
+                        raise Damaged("the state cache does not hold what git does; run `swarm doctor`.") from None
+                    self._rebuild_cache()
+                except sqlite3.Error as error:
+                    attempts += 1
+                    if attempts > 2:
+                        raise
+                    self._cache.clear()
+                    self._state.heal(error)
         except _Moved as moved:
+            self._cache.clear()
             self.left_in_order = False
-            return [Unconfirmed(r.id, str(moved)) for r in batch]
+            return [Unconfirmed(request.id, str(moved)) for request in batch]
         except OSError as error:
-            failed: SwarmError = storage_error(error, "writing the ledger")
+            failure: SwarmError = storage_error(error, "writing the ledger")
         except sqlite3.Error as error:
-            failed = storage_error(OSError(None, str(error)), "writing the state cache")
+            failure = storage_error(OSError(None, str(error)), "writing the state cache")
         except SwarmError as error:
-            failed = error
+            failure = error
+        except BaseException:
+            self._cache.clear()
+            self.left_in_order = False
+            raise
         self._cache.clear()
         self.left_in_order = False
-        return [failed for _ in batch]
+        return [failure for _ in batch]
+
+    def _rebuild_cache(self) -> None:
+        self._cache.clear()
+        with self._state.writing():
+            tip = refs.read(self._ledger)
+            self._state.forget()
+            if tip is not None:
+                self._state.catch_up(tip)
 
     def _try_commit(self, batch: list[Request]) -> list[Outcome] | None:
         """One attempt; None when the branch moved meanwhile and all must be decided anew."""
@@ -130,11 +156,12 @@ class Leader:
                     state.put_trees((d, name, raw) for d, (name, raw) in chain.trees.items())
                     state.put_requests(seq, (_row(request, outcomes[request.id]) for request in batch))
                     assert chain.tip is not None  # noqa: S101 - objects were built, so a commit was
-                    state.put_commit(chain.tip)
+                    state.put_commit(chain.tip, chain.head)
                     keep = self._write_pack(chain)
                     try:
                         moved = self._move(keep, tip)
                     finally:
+                        refs.unlock(self._ledger, keep)
                         with contextlib.suppress(OSError):
                             env.disk.unlink(keep)
                     if not moved:
@@ -197,6 +224,7 @@ class Leader:
                         raise _Lost
                     new = aim
                 finally:
+                    refs.unlock(self._ledger, keep)
                     with contextlib.suppress(OSError):
                         env.disk.unlink(keep)
                 env.point("before-state-commit")
@@ -208,8 +236,8 @@ class Leader:
 
     def _build(self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]) -> tuple[Chain, Draft]:
         state = self._state
-        draft = Draft(state.version, state.newest)
         chain = Chain(tip, state, self._cache)
+        draft = Draft(chain.version, chain.newest, chain.text)
         for request in batch:
             if request.id in outcomes:
                 continue
@@ -314,16 +342,20 @@ def _row(request: Request, outcome: Outcome) -> tuple[str, str | None, str | Non
 
 def receipt_from_history(ledger: str, request: Request, commit: CommitId) -> Receipt:
     """The receipt of a request that a leader committed without answering."""
-    changed: list[str] = []
+    texts: dict[str, bytes] = {}
     if any(isinstance(op, Append) for op in request.ops):
-        out = git(ledger, "diff-tree", "--root", "-r", "-z", "--no-commit-id", "--name-only", commit)
-        changed = out.decode(errors="backslashreplace").split("\0")
+        raw = git(ledger, "diff-tree", "--root", "-m", "-r", "-z", "--no-commit-id", commit).split(b"\0")
+        changed = {
+            path.decode(errors="backslashreplace"): meta.split()[3].decode()
+            for meta, path in zip(raw[::2], raw[1::2], strict=False)
+            if meta.split()[3].strip(b"0") != b""
+        }
+        texts = dict(zip(changed, cat_blobs(ledger, changed.values()), strict=True))
     paths = []
     for op in request.ops:
-        if not isinstance(op, Append):
+        if isinstance(op, Append):
+            holding = (path for path, text in texts.items() if path.startswith(op.directory) and op.section in text)
+            paths.append(next(holding, op.directory))
+        else:
             paths.append(op.path)
-            continue
-        inside = [path for path in changed if path.startswith(op.directory)]
-        holding = [p for p in inside if op.section in git(ledger, "cat-file", "blob", f"{commit}:{p}")]
-        paths.append((holding or inside)[-1])
     return Receipt(request.id, commit, tuple(paths))

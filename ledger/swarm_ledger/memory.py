@@ -59,7 +59,7 @@ class MemoryStore:
         with self._lock:
             if request.id in self._done:
                 return self._done[request.id]
-            draft = Draft(self._version, self._newest)
+            draft = Draft(self._version, self._newest, lambda path, version: self._files[path].text)
             for validator in self._validators:
                 validator(request, draft)
             writes, paths = draft.apply(request)
@@ -106,6 +106,5 @@ class MemoryStore:
         known = self._files.get(path)
         return known.blob if known else None
 
-    def _newest(self, directory: str) -> tuple[str, bytes] | None:
-        inside = [path for path in self._files if is_log_file(path, directory)]
-        return (max(inside), self._files[max(inside)].text) if inside else None
+    def _newest(self, directory: str) -> str | None:
+        return max((path for path in self._files if is_log_file(path, directory)), default=None)

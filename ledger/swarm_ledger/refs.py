@@ -17,7 +17,7 @@ from .errors import Busy, Damaged
 from .git import git
 from .store import CommitId
 
-__all__ = ["BRANCH", "commits", "leftovers", "move", "read", "remove_leftovers", "require", "restore"]
+__all__ = ["BRANCH", "commits", "leftovers", "move", "read", "remove_leftovers", "require", "restore", "unlock"]
 
 BRANCH = "swarm-ledger"
 _REF = f"refs/heads/{BRANCH}"
@@ -87,16 +87,15 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
     """
     path = f"{ledger}/{_REF}"
     lock = f"{path}.lock"
-    _link_lock(keep, lock, env)
     try:
+        _link_lock(keep, lock, env)
         env.point("ref-locked")
         if read(ledger) != old:
             env.disk.unlink(lock)
             return False
         env.disk.rename(lock, path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            env.disk.unlink(lock)
+        unlock(ledger, keep)
         raise
     env.point("ref-moved")
     # Had somebody deleted the commit lock, two leaders could be here; then only the inode tells whose link the
@@ -105,6 +104,14 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
         return False
     env.disk.sync_directory(os.path.dirname(path))
     return True
+
+
+def unlock(ledger: str, keep: str) -> None:
+    """Remove the ref's lock if it was made from `keep`. Without its `.keep` it could not be told from another's."""
+    lock = f"{ledger}/{_REF}.lock"
+    with contextlib.suppress(OSError):
+        if os.path.samefile(keep, lock):
+            os.unlink(lock)
 
 
 def restore(ledger: str, tip: CommitId, env: Env) -> None:
@@ -138,11 +145,6 @@ def _link_lock(keep: str, lock: str, env: Env) -> None:
             os.makedirs(os.path.dirname(lock), exist_ok=True)
             if not os.path.exists(keep):
                 raise
-        except OSError:
-            with contextlib.suppress(OSError):  # it may have been made all the same
-                if os.path.samefile(keep, lock):
-                    os.unlink(lock)
-            raise
 
 
 def remove_leftovers(ledger: str) -> None:

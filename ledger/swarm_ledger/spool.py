@@ -13,13 +13,18 @@ import errno
 import json
 import os
 import select
+from itertools import groupby
 from typing import Any
 
 from . import errors
+from .decide import check_request
 from .env import Env
 from .store import Append, BlobId, CommitId, Delete, Op, Put, Receipt, Request
 
 __all__ = ["Mailbox", "Outcome", "Spool", "decode_outcome", "encode_outcome"]
+
+_MESSAGE_BYTES = 16_384
+"""What surely fits a FIFO in one piece; for a longer answer the writer looks the outcome up."""
 
 FORMAT = "1"
 """Of requests. A leader leaves requests of another format alone."""
@@ -55,14 +60,16 @@ def decode_request(data: bytes) -> Request:
 def encode_outcome(outcome: Outcome) -> dict[str, Any]:
     """An outcome as JSON data."""
     if isinstance(outcome, Receipt):
-        return {"commit": outcome.commit, "paths": outcome.paths}
+        runs = [(path, len(list(same))) for path, same in groupby(outcome.paths)]
+        return {"commit": outcome.commit, "paths": runs}
     return {"error": type(outcome).__name__, "message": str(outcome), "fields": vars(outcome)}
 
 
 def decode_outcome(request: str, data: dict[str, Any]) -> Outcome:
     """The outcome of `request` in `data`."""
     if "commit" in data:
-        return Receipt(request, CommitId(data["commit"]), tuple(data["paths"]))
+        paths = [path for path, times in data["paths"] for _ in range(times)]
+        return Receipt(request, CommitId(data["commit"]), tuple(paths))
     kind = getattr(errors, data["error"], errors.SwarmError)
     fields = data.get("fields", {})
     if kind is errors.Conflict:
@@ -132,35 +139,50 @@ class Spool:
             return []
 
     def take(self, names: list[str]) -> list[tuple[str, Request]]:
-        """Move requests from `new/` (or find them in `taken/`) and read them; torn ones go to `bad/`."""
+        """Move requests from `new/` (or find them in `taken/`) and read them; what is no request goes to `bad/`."""
         out = []
         for name in names:
             taken = f"{self._root}/taken/{name}"
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._root}/new/{name}", taken)
             try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{self._root}/new/{name}", taken)
                 with open(taken, "rb") as file:
-                    request = decode_request(file.read())
+                    data = file.read()
+            except FileNotFoundError:  # its writer withdrew it, or somebody deleted the directories
+                self.make()
+                continue
+            except OSError:
+                self._put_aside(name)
+                continue
+            try:
+                request = decode_request(data)
+                check_request(request)
                 if request.id != name.split(".")[1]:
                     raise ValueError(request.id)
+            except Exception:  # whatever it is, it stops nobody else
+                self._put_aside(name)
+            else:
                 out.append((name, request))
-            except FileNotFoundError:
-                continue  # its writer withdrew it
-            except (ValueError, KeyError, TypeError):
-                os.rename(taken, f"{self._root}/bad/{name}")
         return out
 
+    def _put_aside(self, name: str) -> None:
+        for place in ("taken", "new"):
+            with contextlib.suppress(OSError):
+                os.rename(f"{self._root}/{place}/{name}", f"{self._root}/bad/{name}")
+
     def answer(self, name: str, request: str, outcome: Outcome, *, leftover: bool) -> None:
-        """Tell the writer, and be done with the request. The file of a leftover is not returned."""
+        """Tell the writer, and be done with the request. The file of a leftover is not returned. Never raises OSError.
+
+        The outcome stands: what goes wrong here costs the writer a wake-up, and the next leader a look.
+        """
         spare = self._spare(name.split(".")[2])
-        # The outcome stands: what goes wrong here costs the writer a wake-up, and the next leader a look.
         with contextlib.suppress(OSError):
             if leftover:
                 self._env.disk.unlink(f"{self._root}/taken/{name}")
             else:
                 self._env.disk.rename(f"{self._root}/taken/{name}", spare)
         if not self._post(name, {"request": request, **encode_outcome(outcome)}):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(spare)
 
     def wake(self, name: str) -> None:
@@ -168,21 +190,21 @@ class Spool:
         self._post(name, {})
 
     def _post(self, name: str, message: dict[str, Any]) -> bool:
-        """Put a message into a writer's mailbox; False when nobody reads it any more."""
+        """Put a message into a writer's mailbox; False when nobody reads it any more. Never raises OSError."""
         path = f"{self._root}/post/{name.split('.')[2]}"
+        data = json.dumps(message).encode() + b"\n"
+        if len(data) > _MESSAGE_BYTES:
+            data = json.dumps({"request": message["request"], "recorded": True}).encode() + b"\n"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
         except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            return False
+            if error.errno == errno.ENXIO:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            return error.errno not in (errno.ENXIO, errno.ENOENT)
         try:
-            with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(fd, json.dumps(message).encode() + b"\n")
+            with contextlib.suppress(OSError):  # full, or gone meanwhile
+                os.write(fd, data)
         finally:
             os.close(fd)
         return True
@@ -219,6 +241,10 @@ class Mailbox:
                 if isinstance(message, dict):
                     out.append(message)
         return out
+
+    def abandon(self) -> None:
+        """Leave the FIFO to the parent process, in a child."""
+        os.close(self._fd)
 
     def close(self) -> None:
         """Remove the FIFO."""

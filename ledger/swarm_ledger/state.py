@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .decide import is_log_file
+from .decide import is_inside
 from .env import Env
 from .errors import Busy
 from .filelock import FileLock
@@ -23,7 +23,7 @@ from .store import BlobId, Change, Changes, CommitId, Version
 
 __all__ = ["State"]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 BEGIN IMMEDIATE;
@@ -33,8 +33,9 @@ CREATE INDEX IF NOT EXISTS files_by_seq ON files (seq);
 CREATE TABLE IF NOT EXISTS gone (path TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS trees (dir TEXT PRIMARY KEY, name BLOB NOT NULL, raw BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS requests (id TEXT PRIMARY KEY, commit_id BLOB, refusal TEXT, seq INTEGER NOT NULL);
-INSERT OR IGNORE INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('seq', 0), ('commit', NULL), ('format', 1);
-PRAGMA user_version = 1;
+INSERT OR IGNORE INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('seq', 0), ('format', 1);
+INSERT OR IGNORE INTO meta VALUES ('commit', NULL), ('head', NULL);
+PRAGMA user_version = 2;
 COMMIT;
 """
 _REQUESTS_KEPT = 20_000
@@ -137,6 +138,8 @@ class State:
         db = self.db
         db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
         try:
+            if db.in_transaction:  # left open by an interrupt
+                db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
@@ -157,6 +160,8 @@ class State:
     def reading(self) -> Iterator[None]:
         """A read transaction: everything read inside is as of one commit."""
         db = self.db
+        if db.in_transaction:  # left open by an interrupt
+            db.execute("ROLLBACK")
         db.execute("BEGIN")
         self._pinned = db
         try:
@@ -176,6 +181,10 @@ class State:
         value = self.meta("commit")
         return CommitId(value.hex()) if value else None
 
+    def head(self) -> bytes:
+        """The content of that commit's object."""
+        return bytes(self.meta("head") or b"")
+
     def version(self, path: str) -> BlobId | None:
         """The version at `path`."""
         row = self.db.execute("SELECT blob FROM files WHERE path = ?", (path,)).fetchone()
@@ -185,17 +194,6 @@ class State:
         """The version at `path`, with its text."""
         row = self.db.execute("SELECT blob, text FROM files WHERE path = ?", (path,)).fetchone()
         return Version(path, BlobId(row[0].hex()), row[1]) if row else None
-
-    def newest(self, directory: str) -> tuple[str, bytes] | None:
-        """(path, text) of the last log file in `directory`."""
-        names = self.db.execute(
-            "SELECT path FROM files WHERE path > ? AND path < ? ORDER BY path DESC", (directory, directory[:-1] + "0")
-        )
-        for (path,) in names:
-            if is_log_file(path, directory):  # not what somebody else put there
-                found = self.read(path)
-                return (path, found.text) if found else None
-        return None
 
     def paths(self, prefix: str) -> Iterator[tuple[str, BlobId]]:
         """(path, version) under `prefix`, in order."""
@@ -226,7 +224,7 @@ class State:
     def changes(self, mark: str | None) -> Changes:
         """See Store.changes; a mark is `epoch:seq`."""
         db = self.db
-        with self.reading():
+        with contextlib.nullcontext() if self._pinned else self.reading():
             epoch, seq, commit = self.meta("epoch"), self.meta("seq"), self.commit()
             old_epoch, _, old_seq = (mark or "").partition(":")
             known = old_epoch == epoch and old_seq.isdecimal() and int(old_seq) <= seq
@@ -280,9 +278,21 @@ class State:
         if seq % 1000 == 0:
             self.db.execute("DELETE FROM requests WHERE seq < ?", (seq - _REQUESTS_KEPT,))
 
-    def put_commit(self, commit: CommitId) -> None:
-        """Record the commit that the cache reflects from now on."""
+    def put_commit(self, commit: CommitId, head: bytes) -> None:
+        """Record the commit that the cache reflects from now on; `head` is its content."""
         self.db.execute("UPDATE meta SET value = ? WHERE key = 'commit'", (bytes.fromhex(commit),))
+        self.db.execute("UPDATE meta SET value = ? WHERE key = 'head'", (head,))
+
+    def heal(self, error: sqlite3.Error) -> None:
+        """After `error`: begin with a new connection, and with a new file where this one is damaged."""
+        if isinstance(error, sqlite3.OperationalError):
+            self.close()  # its files may have been deleted under it
+        else:
+            self.discard()
+
+    def forget(self) -> None:
+        """Have the next `catch_up` build everything anew; call inside `writing`."""
+        self.db.execute("UPDATE meta SET value = NULL WHERE key = 'commit'")
 
     def vacuum(self) -> None:
         """Give back what deleted rows and the write-ahead log hold."""
@@ -301,11 +311,17 @@ class State:
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from this line
             self.db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(8),))
             self.db.execute("UPDATE meta SET value = 0 WHERE key = 'seq'")
+        else:
+            # A power loss may have taken the cache back to an older commit, while the search index noted numbers
+            # from after it: no number is ever used for two batches.
+            self.db.execute("UPDATE meta SET value = value + 1048576 WHERE key = 'seq'")
         seq = self.next_seq()
         blobs: list[tuple[str, str]] = []
         trees: list[tuple[str, str]] = []
         removed = []
         for kind, name, path in self._listing(old, tip):
+            if not is_inside(path):
+                continue  # what no request may write is nobody's entry: `check` names it
             if kind == "tree":
                 trees.append((path, name))
             elif kind == "blob":
@@ -317,13 +333,13 @@ class State:
         texts = cat_blobs(self._ledger, [name for _, name in blobs])
         versions = (Version(path, BlobId(name), text) for (path, name), text in zip(blobs, texts, strict=True))
         self.put_files(seq, versions, removed)
-        root = git(self._ledger, "rev-parse", "--verify", f"{tip}^{{tree}}").decode().strip()
-        trees.append(("", root))
+        (head,) = cat_blobs(self._ledger, [tip])
+        trees.append(("", head[5:45].decode()))
         contents = cat_blobs(self._ledger, [name for _, name in trees])
         self.put_trees((p, bytes.fromhex(n), raw) for (p, n), raw in zip(trees, contents, strict=True))
         self.put_requests(seq, self._requests_in_history(old, tip))
         self._put_format()
-        self.put_commit(tip)
+        self.put_commit(tip, head)
 
     def _knows(self, commit: CommitId) -> bool:
         out = git(self._ledger, "cat-file", "--batch-check", stdin=f"{commit}\n".encode())
@@ -340,6 +356,8 @@ class State:
         for meta, path in zip(fields[::2], fields[1::2], strict=True):
             old_mode, new_mode, _, name, _ = meta[1:].decode().split()
             text = path.decode(errors="backslashreplace")
+            if "160000" in (old_mode, new_mode):
+                continue  # a submodule is no file of ours
             if new_mode == "000000":
                 yield ("gone-tree" if old_mode == "040000" else "gone-blob"), name, text
             else:
@@ -354,11 +372,11 @@ class State:
             "--format=%H %(trailers:key=Request,valueonly,separator=%x20)",
             *span,
         ).decode(errors="replace")
-        for line in out.splitlines():
-            commit, *requests = line.split()
-            yield from ((request, commit, None) for request in requests)
+        for line in out.split("\n"):
+            commit, *requests = line.split(" ")
+            yield from ((request, commit, None) for request in requests if request)
 
     def _put_format(self) -> None:
         settings = self.read("swarm.yaml")
-        found = re.search(rb"^format:[ \t]*(\d+)", settings.text, re.MULTILINE) if settings else None
+        found = re.search(rb"^format:[ \t]*([0-9]{1,9})", settings.text, re.MULTILINE) if settings else None
         self.db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (int(found.group(1)) if found else 1,))
