@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from swarm_indexes.filters import Filters as Filters
     from swarm_ledger.env import Env as Env
     from swarm_ledger.errors import BadInput as BadInput
     from swarm_ledger.errors import Busy as Busy
@@ -39,6 +40,7 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Env",
+    "Filters",
     "NewerFormat",
     "NotFound",
     "Note",
@@ -63,6 +65,7 @@ _HOMES = {
     "swarm.api": ("Status", "Swarm"),
     "swarm.given": ("Note",),
     "swarm.reader": ("Reader", "Retracted", "Revision", "Shown"),
+    "swarm_indexes.filters": ("Filters",),
     "swarm_ledger.env": ("Env",),
     "swarm_ledger.errors": (
         *("BadInput", "Busy", "Conflict", "Damaged", "NewerFormat", "NotFound", "Refused"),

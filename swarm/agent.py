@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from swarm_ledger.errors import BadInput, Conflict, NotFound, Refused, StorageError
 from swarm_ledger.ids import (
     AgentName,
     EntryId,
     entity_id,
+    id_of,
     kind_of,
     log_directory,
     new_id,
@@ -28,14 +29,17 @@ from swarm_ledger.times import format_time
 
 from . import drafts
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
+from .links import require_links
 from .mentions import entity_page
-from .reader import Reader, document
+from .reader import Reader, document, no_entry
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from .api import Swarm
     from .session import Session
 
-__all__ = ["Agent", "Written"]
+__all__ = ["About", "Agent", "Written"]
 
 Citation = str | Mapping[str, object]
 
@@ -60,15 +64,37 @@ class Written(NamedTuple):
     created: tuple[EntryId, ...] = ()
 
 
+class About(TypedDict, total=False):
+    """What a new entry may say of itself, beside its title and body; None is not said."""
+
+    cite: Sequence[Citation]
+    """`PATH:A-B` (lines of the caller's worktree), an entry's id, a URL, or a citation's fields."""
+    entities: Sequence[str]
+    """Ids, or `type:name`, or a name (of type "topic")."""
+    room: str | None
+    tags: Sequence[str]
+    key: str | None
+    """SUBJECT.ATTRIBUTE: what a fact gives the value of."""
+    valid_from: str | datetime | None
+    confidence: float | None
+    """From 0 to 1."""
+    fields: Mapping[str, object]
+    """Any others of its kind."""
+
+
 class Agent(Reader):
     """One agent of the swarm, in one session. Writes return once they are on disk."""
 
     session: Session
 
-    def __init__(self, swarm: Swarm, session: Session, asked: AgentName | None = None) -> None:
+    def __init__(
+        self, swarm: Swarm, session: Session, asked: AgentName | None = None, replaced: AgentName | None = None
+    ) -> None:
         super().__init__(swarm, session)
         self.asked = asked or session.agent
         """The name that was asked for; `name` differs where another worktree has it."""
+        self.replaced = replaced
+        """Another agent, who was the one of this worktree until this one joined."""
 
     @property
     def name(self) -> AgentName:
@@ -94,8 +120,7 @@ class Agent(Reader):
         """Add entries to this agent's log, all in one commit or none, in their order."""
         from swarm_ledger import logbook
 
-        ids: list[EntryId] = []
-        with self._recorded("log", ids):
+        with self._recorded("log") as ids:
             at = self._now()
             directory, header = log_directory(self.name, at.date()), logbook.header(self.name, at.date())
             ops: list[Op] = []
@@ -105,6 +130,8 @@ class Agent(Reader):
                 here = mentions(note.entities)
                 id = new_id("log", at, self._env.rng)
                 entry = logbook.LogEntry(id, self.name, at, note.text, note_meta(note, here))
+                if note.task:
+                    self._linked({"task": note.task})
                 ops.append(Append(id, directory, header, logbook.section(entry)))
                 ids.append(id)
                 named |= here
@@ -113,7 +140,8 @@ class Agent(Reader):
                 return []
             many = f" {len(ops)} entries" if len(ops) > 1 else ""
             receipt, created = self._land(f"log{many}: {subject}", ops, named)
-        return [Written(id, receipt.commit, path, None, created) for id, path in zip(ids, receipt.paths, strict=False)]
+        pairs = zip(ops, receipt.paths, strict=False)
+        return [Written(EntryId(op.entry), receipt.commit, path, None, created) for op, path in pairs]
 
     def remember(
         self,
@@ -121,39 +149,21 @@ class Agent(Reader):
         body: str = "",
         *,
         kind: str = "fact",
-        cite: Sequence[Citation] = (),
-        entities: Sequence[str] = (),
-        room: str | None = None,
-        tags: Sequence[str] = (),
-        key: str | None = None,
         type: str | None = None,
         plan: str | None = None,
-        valid_from: str | datetime | None = None,
-        confidence: float | None = None,
-        fields: Mapping[str, object] | None = None,
+        **about: Unpack[About],
     ) -> Written:
         """Write a new entry: a fact, reflection, entity page, plan or task, with the evidence for it.
 
-        `cite` takes `PATH:A-B` (lines of the caller's worktree), an entry's id, a URL, or a citation's fields. Plans
-        and entities are named by their title; `fields` are any others of the kind. Raises BadInput, Refused where
-        such a plan or entity is there already, StorageError.
+        Plans and entities are named by their title; an entity needs a `type`, a task may be of a `plan`. Raises
+        BadInput, NotFound for a link that leads nowhere, Refused where such a plan or entity is there already,
+        StorageError.
         """
-        ids: list[EntryId] = []
-        with self._recorded("remember", ids):
-            named = mentions(entities)
-            given = {
-                "entities": list(named),
-                "room": room,
-                "tags": texts(tags, "tags"),
-                "key": key,
-                "valid_from": when(valid_from),
-                "confidence": confidence,
-                "citations": self._citations(cite),
-                "type": type,
-                "plan": plan,
-                **(fields or {}),
-            }
-            return self._create(kind, title, body, given, named, ids)
+        with self._recorded("remember") as ids:
+            given, named = self._given(about, {"type": type, "plan": plan})
+            done = self._create(kind, title, body, given, named)
+            ids.append(done.id)
+        return done
 
     def edit(
         self,
@@ -177,6 +187,7 @@ class Agent(Reader):
             named = mentions(changes.get("entities"))
             if named:
                 changes["entities"] = list(named)
+            self._linked(changes, named)
             draft = self._edited(known, changes, body)
             if draft == known.text:
                 return Written(EntryId(id), None, known.path, known.blob)
@@ -190,22 +201,14 @@ class Agent(Reader):
         title: str,
         body: str = "",
         *,
-        cite: Sequence[Citation] = (),
-        entities: Sequence[str] = (),
-        room: str | None = None,
-        tags: Sequence[str] = (),
-        key: str | None = None,
-        valid_from: str | datetime | None = None,
-        confidence: float | None = None,
-        fields: Mapping[str, object] | None = None,
         base: str | None = None,
+        **about: Unpack[About],
     ) -> Written:
         """Write a new entry in the place of `id`, which ends where the new one begins; both in one commit.
 
-        Entities, room, tags and key are the old one's unless given. Raises as `edit` does.
+        Entities, room, tags and key are the old one's unless given. Raises as `edit` and `remember` do.
         """
-        ids = [EntryId(id)]
-        with self._recorded("supersede", ids):
+        with self._recorded("supersede", [id]) as ids:
             known = self._known(id, base, "supersede")
             kind = kind_of(id)
             if kind not in ("fact", "reflection"):
@@ -213,23 +216,11 @@ class Agent(Reader):
             old = document(known).fields
             if old.get("superseded_by"):
                 raise Refused("supersede", f"{id} was superseded by {old['superseded_by']}; supersede that one.")
-            given = {
-                **{name: old[name] for name in ("entities", "room", "tags", "key") if name in old},
-                **present(
-                    {
-                        "entities": list(mentions(entities)),
-                        "room": room,
-                        "tags": texts(tags, "tags"),
-                        "key": key,
-                        "valid_from": when(valid_from),
-                        "confidence": confidence,
-                        "citations": self._citations(cite),
-                    }
-                ),
-                "supersedes": [id],
-                **(fields or {}),
-            }
-            return self._create(kind, title, body, given, mentions(entities), ids, known)
+            kept = {name: old[name] for name in ("entities", "room", "tags", "key") if name in old}
+            given, named = self._given(about)
+            done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known)
+            ids.append(done.id)
+        return done
 
     def retract(self, id: str, why: str, *, base: str | None = None) -> Written:
         """Take an entry out of the ledger, leaving a tombstone that says why; both in one commit.
@@ -252,28 +243,25 @@ class Agent(Reader):
         return Written(EntryId(id), receipt.commit, known.path)
 
     def restore(self, id: str) -> Written:
-        """Undo a retraction: the entry is there again as it was, its tombstone goes; both in one commit.
+        """Bring back an entry that was retracted, or that another git removed: it is there again as it was.
 
-        Raises NotFound where nothing was retracted, Refused where the entry is there.
+        Its tombstone goes in the same commit. Raises NotFound where it never was, Refused where it is there.
         """
-        from .tombstones import tombstone_of
+        from .lost import writes_of
 
         with self._recorded("restore", [id]):
-            path = path_of(id)
-            if self._store.read(path):
+            entry = EntryId(id)
+            is_log = kind_of(id) == "log"
+            if self._swarm.index.get(id) if is_log else self._store.read(path_of(id)):
                 raise Refused("exists", f"{id} is there; nothing is to be restored.")
-            stone = tombstone_of(self._store, EntryId(id))
-            if stone is None:
-                raise NotFound(
-                    f"no entry {id} was retracted from this ledger; `swarm recall` finds those that are there."
-                )
-            text = self._store.blob(BlobId(str(document(stone).fields.get("version"))))
-            ops: list[Op] = [
-                Put(id, path, text, None),
-                Delete(str(document(stone).fields["id"]), stone.path, stone.blob),
-            ]
+            gone = None if is_log else self._retracted(entry)
+            ops = writes_of(self._store, entry, *(gone[0].tombstone, gone[1]) if gone else (None, None))
+            if not ops:
+                raise no_entry(id)
             receipt, _ = self._land(f"restore {id}", ops, {})
-        return Written(EntryId(id), receipt.commit, path, blob_id(text))
+        return Written(
+            entry, receipt.commit, receipt.paths[0], blob_id(ops[0].text) if isinstance(ops[0], Put) else None
+        )
 
     def commit(self, subject: str, ops: Sequence[Op]) -> Receipt:
         """Commit ready-made writes in this agent's name, all or none; for imports, which bring whole entries."""
@@ -282,6 +270,31 @@ class Agent(Reader):
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._env.now()), UTC)
+
+    def _given(
+        self, about: About, more: Mapping[str, object] | None = None
+    ) -> tuple[dict[str, object], dict[EntryId, str]]:
+        """The fields that `about` and `more` come to, and the entities that they mention (id → title)."""
+        if unknown := about.keys() - About.__annotations__.keys():
+            raise TypeError(f"no such argument: {', '.join(sorted(unknown))}")
+        fields = about.get("fields") or {}
+        named = mentions([*texts(about.get("entities"), "entities"), *texts(fields.get("entities"), "entities")])
+        given = {
+            **(more or {}),
+            "room": about.get("room"),
+            "tags": texts(about.get("tags"), "tags"),
+            "key": about.get("key"),
+            "valid_from": when(about.get("valid_from")),
+            "confidence": about.get("confidence"),
+            "citations": self._citations(about.get("cite", ())),
+            **fields,
+            "entities": list(named),
+        }
+        self._linked(given, named)
+        return present(given), named
+
+    def _linked(self, fields: Mapping[str, object], made: Collection[str] = ()) -> None:
+        require_links(fields, self._store, lambda id: self._swarm.index.get(id) is not None, made)
 
     def _citations(self, cite: Sequence[Citation]) -> list[Mapping[str, object]]:
         from .evidence import citation
@@ -319,10 +332,9 @@ class Agent(Reader):
         body: str,
         given: Mapping[str, object],
         named: Mapping[EntryId, str],
-        ids: list[EntryId],
         old: Version | None = None,
     ) -> Written:
-        """Write a new entry, and with `old` end that one where this one begins; `ids` is told the new id."""
+        """Write a new entry, and with `old` end that one where this one begins."""
         if kind not in _WRITABLE:
             raise BadInput(f"{quoted(kind)} is nothing to remember; kinds: {', '.join(_WRITABLE)}.")
         if not title.strip():
@@ -338,8 +350,9 @@ class Agent(Reader):
                     receipt, created = self._land(f"{kind}: {title}", [put], pages)
                 else:
                     ends = {"superseded_by": id, "valid_to": given.get("valid_from") or format_time(at)}
-                    ended = Put(str(ids[0]), old.path, self._edited(old, ends, None), old.blob)
-                    receipt, created = self._replace(old, text, f"supersede {ids[0]}: {title}", [put, ended], pages)
+                    ended = Put(str(id_of(old.path)), old.path, self._edited(old, ends, None), old.blob)
+                    subject = f"supersede {ended.entry}: {title}"
+                    receipt, created = self._replace(old, text, subject, [put, ended], pages)
             except Conflict as conflict:
                 if conflict.path != put.path:
                     raise
@@ -348,7 +361,6 @@ class Agent(Reader):
                         "exists", f"{id} is there already; `swarm show {id}` reads it, then `swarm edit` changes it."
                     ) from None
                 continue  # the same id was drawn by somebody else
-            ids.append(id)
             return Written(id, receipt.commit, put.path, blob_id(text), created)
         raise StorageError(f"{_ATTEMPTS} new ids were all taken; nothing was written. Try again.")
 
@@ -368,13 +380,29 @@ class Agent(Reader):
         if kind in ("log", "tombstone"):
             raise Refused("append-only", f"{id} is kept as it is: a {kind} is never changed. Log what you have to add.")
         path = path_of(id)
-        read = BlobId(base) if base else self.session.last(EntryId(id))
+        read = self._version(path, base) if base else self.session.last(EntryId(id))
         now = self._store.read(path)
         if read is None and now is not None:
             raise Refused("read-first", f"{id} was not read in this session; `swarm show {id}` first, then {verb} it.")
+        if read is None and (found := self._retracted(EntryId(id))):
+            raise NotFound(
+                f"{id} was retracted by {found[0].by}: {subject_line(found[0].why)}\n"
+                f"`swarm show {id}` shows what it said, `swarm restore {id}` brings it back."
+            )
         if read is None:
-            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+            raise no_entry(id)
         return now if now and now.blob == read else Version(path, read, self._store.blob(read))
+
+    def _version(self, path: str, name: str) -> BlobId:
+        """The version that `name`, all or the first digits of it, stands for. Raises BadInput, NotFound."""
+        if len(name) >= 40:
+            return BlobId(name)
+        versions = {version for one in self._store.history(path) if (version := dict(one.changed).get(path))}
+        found = [version for version in versions if version.startswith(name)]
+        if len(found) != 1:
+            many = "stands for several versions" if found else "is no version"
+            raise NotFound(f"{quoted(name)} {many} of this entry; `swarm history {id_of(path)} --json` lists them.")
+        return found[0]
 
     def _edited(self, known: Version, changes: Mapping[str, object], body: str | None) -> bytes:
         """The text of `known` with `changes` made and `rev` raised; the same text where nothing changes."""
@@ -403,7 +431,7 @@ class Agent(Reader):
         """Submit `ops` with pages for those of `named` that have none: (receipt, the pages made)."""
         at = self._now()
         paths = {id: path_of(id) for id in named}
-        while True:
+        for _ in range(_ATTEMPTS):
             there = self._store.read_many(list(paths.values())) if paths else {}
             pages = [entity_page(id, named[id], self.name, at) for id in paths if paths[id] not in there]
             whole = (*ops, *pages)
@@ -423,6 +451,7 @@ class Agent(Reader):
                 continue  # another made that page in the meantime
             self._wrote(whole)
             return receipt, tuple(EntryId(page.entry) for page in pages)
+        raise StorageError(f"others made a page at each of {_ATTEMPTS} attempts; nothing was written. Try again.")
 
     def _wrote(self, ops: Sequence[Op]) -> None:
         versions: list[tuple[EntryId, BlobId | None]] = []

@@ -1,7 +1,7 @@
 """The ledger as a program uses it: open it, join as an agent, read and write.
 
 with Swarm.open() as swarm:
-    agent = swarm.join("backend")
+    agent = swarm.join("carol")
     agent.log("the login test is flaky", tags=["error"])
     fact = agent.remember("Sessions expire after 15 minutes", cite=["src/auth.py:10-24"])
     hits = agent.recall("session expiry")
@@ -79,15 +79,16 @@ class Swarm:
         return cls(GitStore(place.home, env), place, cwd, env)
 
     def join(self, name: str, role: str | None = None) -> Agent:
-        """A fresh session for the agent `name` in this worktree.
+        """A fresh session for the agent `name`, who is the agent of this worktree from here on.
 
-        Where another worktree has that name, the agent is called name-2, name-3 …: see `Agent.name`.
+        Where another worktree has that name, the agent is called name-2, name-3 …: see `Agent.name`. An agent who
+        joined here before is `Agent.replaced`; it can still act, by its name: `agent(name)`.
         """
         from .agent import Agent
 
         joined = self.sessions.join(name, role)
         self.record.add("join", joined.session, [], "done")
-        return Agent(self, joined.session, joined.asked)
+        return Agent(self, *joined)
 
     def agent(self, name: str | None = None) -> Agent | None:
         """The agent that joined in this worktree, or None; with `name`, that agent's session here, made if need be."""

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from swarm_ledger import logbook
 from swarm_ledger.entry import Document
 from swarm_ledger.errors import BadInput, NotFound
-from swarm_ledger.ids import id_of, kind_of, path_of
+from swarm_ledger.ids import id_of, path_of
 from swarm_ledger.schema import validate
 from swarm_ledger.store import BlobId, Commit, Store
+
+from .links import cited_versions, targets
 
 __all__ = ["Finding", "Report", "check"]
 
 SETTINGS = "swarm.yaml"
-_LINKS = ("entities", "supersedes", "superseded_by", "plan", "task", "depends_on", "sides")
 _CHUNK = 512
 
 
@@ -83,7 +84,7 @@ def _log(path: str, text: bytes, ids: Counter[str], links: list[tuple[str, str, 
     entries = logbook.parse(text)
     for entry in entries:
         ids[entry.id] += 1
-        links += [(path, field, target) for field, target in _targets(entry.meta)]
+        links += [(path, field, target) for field, target in targets(entry.meta)]
         directory = f"log/{entry.at:%Y/%m/%d}/{entry.by}/"
         if not path.startswith(directory):
             yield Finding("error", "place", path, f"{entry.id} of {entry.by} belongs in {directory}")
@@ -103,42 +104,12 @@ def _document(
     ids[id] += 1
     if document.fields.get("id") != id:
         yield Finding("error", "place", path, f"its id is {document.fields.get('id')!r}, its path says {id}")
-    links += [(path, field, target) for field, target in _targets(document.fields)]
-    for version in _cited_versions(document.fields):
+    links += [(path, field, target) for field, target in targets(document.fields)]
+    for version in cited_versions(document.fields):
         try:
             store.blob(BlobId(version))
         except NotFound:
             yield Finding("error", "citation", path, f"cites version {version}, which this ledger does not hold")
-
-
-def _targets(fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """(field, id) of each entry that an entry's fields name."""
-    for field in _LINKS:
-        value = fields.get(field)
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str) and _is_id(item):
-                yield field, item
-    for citation in _citations(fields):
-        for field in ("entry", "log"):
-            if isinstance(citation.get(field), str):
-                yield "citations", str(citation[field])
-
-
-def _citations(fields: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    value = fields.get("citations")
-    yield from (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
-
-
-def _cited_versions(fields: Mapping[str, object]) -> Iterator[str]:
-    return (str(item["version"]) for item in _citations(fields) if "entry" in item and "version" in item)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        kind_of(text)
-    except BadInput:
-        return False
-    return True
 
 
 def _path(entry: str) -> str:
@@ -193,7 +164,7 @@ class _History:
             if "Agent" in trailers and "Request" in trailers:
                 yield from self._ours(commit, trailers)
             else:
-                yield from self._foreign(commit)
+                yield from self._foreign(commit, tree)
             for path, version in commit.changed:
                 if version is None:
                     self._now.pop(path, None)
@@ -233,20 +204,27 @@ class _History:
         for path in sorted(unnamed) if "Merge" not in trailers else ():
             yield wrong("trailers", f"changes {path}, which it does not name")
 
-    def _foreign(self, commit: Commit) -> Iterator[Finding]:
+    def _foreign(self, commit: Commit, tree: Mapping[str, BlobId]) -> Iterator[Finding]:
+        """What another git did. What it took away is an error until it is there again, in `tree`."""
+
+        def lost(message: str) -> Finding:
+            return Finding("error", "foreign", commit.id, message)
+
         yield Finding("warn", "foreign", commit.id, f"was made by another git ({commit.author}: {commit.subject})")
         for path, version in commit.changed:
-            if version is None:
-                yield Finding("error", "foreign", commit.id, f"removed {path}; `swarm git revert` brings it back")
-            elif version in self._once.get(path, ()) and version != self._now.get(path):
-                yield Finding("error", "foreign", commit.id, f"set {path} back to an older version")
-            elif path.startswith("log/") and path in self._now:
-                lost = self._sections(self._now[path]) - self._sections(version)
-                for id in sorted(lost):
-                    yield Finding("error", "foreign", commit.id, f"removed {id} from {path}")
+            was = self._now.get(path)
+            if path.startswith("log/") and was:
+                for id in sorted(self._sections(was) - self._sections(version) - self._sections(tree.get(path))):
+                    yield lost(f"removed {id} from {path}; `swarm restore {id}` brings it back")
+            elif version is None and path not in tree:
+                entry = id_of(path)
+                way = f"`swarm restore {entry}` brings it back" if entry else f"`swarm git show {was}` shows it"
+                yield lost(f"removed {path}; {way}")
+            elif version in self._once.get(path, ()) and version != was and version == tree.get(path):
+                yield lost(f"set {path} back to an older version; `swarm git show {was}` shows the newer one")
 
-    def _sections(self, version: BlobId) -> set[str]:
+    def _sections(self, version: BlobId | None) -> set[str]:
         try:
-            return {entry.id for entry in logbook.parse(self._store.blob(version))}
+            return {entry.id for entry in logbook.parse(self._store.blob(version))} if version else set()
         except (BadInput, NotFound):
             return set()

@@ -10,7 +10,7 @@ from swarm_ledger.ids import AgentName, EntryId, entity_id, kind_of, path_of, qu
 from swarm_ledger.store import Put
 from swarm_ledger.times import format_time
 
-__all__ = ["entity_page", "mention"]
+__all__ = ["entity_page", "mention", "sought"]
 
 _TYPED = re.compile(r"([a-z0-9]{1,40}):(.+)", re.DOTALL)
 
@@ -30,6 +30,19 @@ def mention(text: str) -> tuple[EntryId, str]:
     if len(title) > 200 or not title.isprintable():
         raise BadInput(f"{quoted(title)} is no name of an entity: one line of at most 200 printable characters.")
     return entity_id(kind, slugify(title)), title
+
+
+def sought(text: str) -> str:
+    """The entity that `text` asks for, as the index names it: its id, or for a mere name the slug of any type.
+
+    Raises BadInput where it looks like an id and is none.
+    """
+    if text.startswith("entity-") or _TYPED.fullmatch(text):
+        return mention(text)[0]
+    try:
+        return slugify(text)
+    except BadInput:
+        return text
 
 
 def entity_page(id: EntryId, title: str, by: AgentName, at: datetime) -> Put:

@@ -10,11 +10,14 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from swarm_indexes.filters import EVERYTHING, Filters
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput, Damaged, NotFound, SwarmError
 from swarm_ledger.ids import EntryId, kind_of, path_of, quoted
 from swarm_ledger.refs import BRANCH
 from swarm_ledger.store import BlobId, CommitId, Store, Version
+
+from .mentions import sought
 
 if TYPE_CHECKING:
     from swarm_indexes.lexical import Hit
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from .api import Swarm
     from .session import Session
 
-__all__ = ["Reader", "Retracted", "Revision", "Shown", "document"]
+__all__ = ["Reader", "Retracted", "Revision", "Shown", "document", "no_entry"]
+
+_ALL = 1 << 30
 
 
 class Retracted(NamedTuple):
@@ -91,30 +96,19 @@ class Reader:
                 self.session.saw([(shown.id, shown.version)])
         return shown
 
-    def recall(
-        self,
-        query: str,
-        *,
-        k: int = 10,
-        kind: str | None = None,
-        by: str | None = None,
-        entity: str | None = None,
-        room: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-    ) -> list[Hit]:
-        """The `k` entries that match `query` best, best first, noted as read by this session.
+    def recall(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
+        """The `k` entries that match `query` best, best first; those shown whole are noted as read by this session.
 
-        Filters hold for all hits; times are ISO 8601, a date means the whole day. Raises BadInput, StorageError.
+        Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
+        `filters.entity` may be written as in a mention. Raises BadInput, StorageError.
         """
-        found: list[str] = []
-        with self._recorded("recall", found, query):
-            hits = self._swarm.index.search(
-                query, k=k, kind=kind, by=by, entity=entity, room=room, since=since, until=until
-            )
+        with self._recorded("recall", (), query) as found:
+            if filters.entity:
+                filters = filters._replace(entity=sought(filters.entity))
+            hits = self._swarm.index.search(query, filters, k=k)
             found += [hit.id for hit in hits]
             if self.session:
-                self.session.saw((EntryId(hit.id), BlobId(hit.version)) for hit in hits)
+                self.session.saw((EntryId(hit.id), BlobId(hit.version)) for hit in hits if hit.whole)
         return hits
 
     def history(self, id: str) -> list[Revision]:
@@ -127,7 +121,7 @@ class Reader:
             path = path_of(id)
             commits = list(store.history(path))
         if not commits:
-            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+            raise no_entry(id)
         return [
             Revision(one.id, dict(one.changed).get(path), one.author, one.at, one.subject, one.trailers)
             for one in commits
@@ -159,7 +153,7 @@ class Reader:
     def _log_path(self, id: EntryId) -> str:
         hit = self._swarm.index.get(id)
         if hit is None:
-            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+            raise no_entry(id)
         return hit.path
 
     def _log(self, id: EntryId) -> Shown:
@@ -173,40 +167,59 @@ class Reader:
         except BadInput as error:
             raise Damaged(f"{path} is not a readable log: {error}") from None
         if not found or version is None:
-            raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+            raise no_entry(id)
         entry = found[0]
         fields = {"id": id, "kind": "log", "by": entry.by, "at": format_time(entry.at), **entry.meta}
         return Shown(id, "log", logbook.section(entry).decode(), fields, entry.text, version.blob, path)
 
     def _buried(self, id: EntryId, path: str) -> Shown:
         """What is known of an entry that is not there: its tombstone names the version that it was."""
-        store = self._store
-        for commit in store.history(path, limit=1):
-            for name, value in commit.trailers:
-                stone = store.read(path_of(value)) if name == "Entry" and value.startswith("tombstone-") else None
-                fields = document(stone).fields if stone else {}
-                if fields.get("of") != id:
-                    continue
-                retracted = Retracted(commit.author, str(fields.get("at")), str(fields.get("why")), EntryId(value))
-                old = BlobId(str(fields.get("version")))
-                try:
-                    was = Version(path, old, store.blob(old))
-                except NotFound:
-                    return Shown(id, kind_of(id), "", {}, "", old, path, retracted)
-                parsed = document(was)
-                return Shown(id, kind_of(id), was.text.decode(), parsed.fields, parsed.body, old, path, retracted)
-        raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
+        found = self._retracted(id)
+        if found is None:
+            raise no_entry(id)
+        gone, old = found
+        try:
+            was = Version(path, old, self._store.blob(old))
+        except NotFound:
+            return Shown(id, kind_of(id), "", {}, "", old, path, gone)
+        parsed = document(was)
+        return Shown(id, kind_of(id), was.text.decode(), parsed.fields, parsed.body, old, path, gone)
+
+    def _retracted(self, id: EntryId) -> tuple[Retracted, BlobId] | None:
+        """Who took `id` out and why, and the version that it was, from its newest tombstone; None where nobody did."""
+        stone = self._tombstone(id)
+        if stone is None:
+            return None
+        fields = {name: str(value) for name, value in document(stone).fields.items()}
+        by, at, why = (fields.get(name, "") for name in ("by", "at", "why"))
+        return Retracted(by, at, why, EntryId(fields["id"])), BlobId(fields.get("version", ""))
+
+    def _tombstone(self, id: EntryId) -> Version | None:
+        from .tombstones import tombstone_of
+
+        stone = tombstone_of(self._store, id)
+        if stone is None:  # of a page that was retracted in the ledger from which this one was imported
+            hits = self._swarm.index.search("", Filters(kind="tombstone"), k=_ALL)
+            path = next((hit.path for hit in hits if hit.ref == id), None)
+            stone = self._store.read(path) if path else None
+        return stone
 
     @contextlib.contextmanager
-    def _recorded(self, verb: str, ids: Sequence[str], query: str | None = None) -> Iterator[None]:
-        """Put the outcome of the block into the record of use."""
+    def _recorded(self, verb: str, ids: Sequence[str] = (), query: str | None = None) -> Iterator[list[str]]:
+        """Put the outcome of the block into the record of use, with `ids` and those that the block adds."""
+        known = list(ids)
         try:
-            yield
+            yield known
         except SwarmError as error:
-            named = [id if id.isascii() and id.isprintable() and len(id) < 150 else quoted(id) for id in ids]
+            named = [id if id.isascii() and id.isprintable() and len(id) < 150 else quoted(id) for id in known]
             self._swarm.record.add(verb, self.session, named, type(error).__name__, str(error), query)
             raise
-        self._swarm.record.add(verb, self.session, ids, "done", None, query)
+        self._swarm.record.add(verb, self.session, known, "done", None, query)
+
+
+def no_entry(id: str) -> NotFound:
+    """What is raised for an id that names nothing here."""
+    return NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
 
 
 def document(version: Version) -> Document:

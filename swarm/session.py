@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from swarm_ledger.env import Env, storage_error
@@ -84,19 +84,24 @@ class Session(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What `join` did: the session, and the name that was asked for, which may be taken."""
+    """What `join` did: the session, the name that was asked for, which may be taken, and who was here before."""
 
     session: Session
     asked: AgentName
+    replaced: AgentName | None
+    """Another agent, who was the one of this worktree until now."""
 
 
 class Member(NamedTuple):
-    """An agent that joined: where, as what, and whether that worktree still exists."""
+    """An agent of this ledger on this machine: where, as what, and whether that worktree still exists."""
 
     name: AgentName
     role: str | None
     directory: str
+    """The worktree; in a bare repository, or outside of any, the directory."""
     present: bool
+    joined: bool
+    """Whether it joined; else it acted by name only."""
 
 
 class Sessions:
@@ -105,15 +110,16 @@ class Sessions:
     def __init__(self, place: Place, cwd: str, env: Env) -> None:
         self._home, self._env = place.home, env
         here = os.path.realpath(place.git_dir) if place.git_dir else os.path.realpath(cwd)
-        self._where = here
+        self._where, self._worktree = here, os.path.realpath(place.worktree) if place.worktree else here
         # Outside a repository a session belongs to the directory that joined, and to all below it.
         self._known = [here] if place.git_dir else list(_upwards(here))
 
     def join(self, name: str, role: str | None = None) -> Joined:
         """A fresh session for the agent `name` of this worktree.
 
-        Where another worktree that still exists has the name, the next free one of name-2, name-3 … is taken.
-        Raises BadInput for a bad name, Busy, StorageError.
+        Where another worktree that still exists has the name, the next free one of name-2, name-3 … is taken. An
+        agent that joins again keeps its role, unless it is given another. Raises BadInput for a bad name, Busy,
+        StorageError.
         """
         asked = agent_name(name)
         if role is not None:
@@ -122,12 +128,15 @@ class Sessions:
             for part in ("names", "sessions", "worktrees"):
                 os.makedirs(f"{self._home}/{part}", exist_ok=True)
             with self._alone():
+                before = self.joined()
                 taken = self._take(asked)
+                role = role or self._role(taken)
+                self._write(f"{self._home}/names/{taken}", self._here(role), replace=True)
                 session = self._start(taken, role)
                 self._store(f"worktrees/{_key(self._where)}.json", session)
         except OSError as error:
             raise storage_error(error, "joining") from None
-        return Joined(session, asked)
+        return Joined(session, asked, before.agent if before and before.agent != taken else None)
 
     def joined(self) -> Session | None:
         """The session of the agent that joined in this worktree, or None."""
@@ -150,7 +159,7 @@ class Sessions:
         try:
             for part in ("sessions", "worktrees"):
                 os.makedirs(f"{self._home}/{part}", exist_ok=True)
-            session = self._start(agent, None)
+            session = self._start(agent, self._role(agent))
             try:
                 self._store(path, session, replace=False)
             except FileExistsError:  # another command of the same agent was first
@@ -160,20 +169,32 @@ class Sessions:
         return session
 
     def members(self) -> list[Member]:
-        """Every agent that joined this ledger on this machine, by name."""
+        """Every agent that joined this ledger on this machine, or acted in it by name, by name and worktree."""
+        found: dict[tuple[str, str], Member] = {}
+        for file in self._files("worktrees"):
+            name = file.removesuffix(".json").partition(".")[2]
+            if name and (data := self._json(f"worktrees/{file}")) and "directory" in data:
+                member = _member(name, data, joined=False)
+                found[name, member.directory] = member
+        for name in self._files("names"):
+            if data := self._json(f"names/{name}"):
+                member = _member(name, data, joined=True)
+                found[name, member.directory] = member
+        return [found[key] for key in sorted(found)]
+
+    def _files(self, directory: str) -> list[str]:
         try:
-            names = sorted(os.listdir(f"{self._home}/names"))
+            return [name for name in os.listdir(f"{self._home}/{directory}") if not name.startswith(".")]
         except FileNotFoundError:
             return []
-        out = []
-        for name in names:
-            holder = self._json(f"names/{name}") if not name.startswith(".") else None
-            if holder:
-                directory = str(holder.get("directory", ""))
-                session = self._load(f"worktrees/{_key(directory)}.json")
-                role = session.role if session and session.agent == name else None
-                out.append(Member(AgentName(name), role, directory, _exists(directory)))
-        return out
+
+    def _here(self, role: str | None) -> dict[str, Any]:
+        return {"directory": self._where, "worktree": self._worktree, "role": role}
+
+    def _role(self, agent: AgentName) -> str | None:
+        """As what `agent` joined in this worktree."""
+        data = self._json(f"names/{agent}")
+        return data.get("role") if data and data.get("directory") == self._where else None
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -194,10 +215,11 @@ class Sessions:
 
     def _take(self, asked: AgentName) -> AgentName:
         numbered = re.compile(re.escape(asked) + "(?:-[0-9]+)?")
-        own = (one.name for one in self.members() if one.directory == self._where and numbered.fullmatch(one.name))
+        known = (name for name in self._files("names") if numbered.fullmatch(name))
+        own = (name for name in known if (self._json(f"names/{name}") or {}).get("directory") == self._where)
         mine = min(own, key=lambda name: (len(name), name), default=None)
         if mine:
-            return mine
+            return AgentName(mine)
         number = 1
         while True:
             name = agent_name(asked if number == 1 else f"{asked}-{number}")
@@ -210,7 +232,7 @@ class Sessions:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             with contextlib.suppress(FileExistsError):
-                self._write(path, {"directory": self._where}, replace=False)
+                self._write(path, self._here(None), replace=False)
                 return name
 
     def _start(self, agent: AgentName, role: str | None) -> Session:
@@ -219,7 +241,7 @@ class Sessions:
         return session
 
     def _store(self, path: str, session: Session, *, replace: bool = True) -> None:
-        data = {"agent": session.agent, "session": session.id, "role": session.role}
+        data = {"agent": session.agent, "session": session.id, **self._here(session.role)}
         self._write(f"{self._home}/{path}", data, replace=replace)
 
     def _write(self, path: str, data: dict[str, Any], *, replace: bool) -> None:
@@ -262,6 +284,12 @@ def append_line(path: str, data: bytes) -> None:
         os.write(fd, data)
     finally:
         os.close(fd)
+
+
+def _member(name: str, data: Mapping[str, Any], *, joined: bool) -> Member:
+    git_dir = str(data.get("directory", ""))
+    worktree = str(data.get("worktree") or git_dir)
+    return Member(AgentName(name), data.get("role"), worktree, _exists(git_dir), joined)
 
 
 def _key(directory: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from swarm_indexes.filters import Filters
 from swarm_ledger.ids import AgentName
 
 from .conversation import Turn, read_conversations
@@ -25,7 +26,7 @@ def import_conversations(swarm: Swarm, path: str) -> Imported:
     A turn is known by its speaker, its `ref` and its time. Raises BadInput for a file that holds no conversation.
     """
     written = skipped = 0
-    known: dict[AgentName, set[tuple[str, str | None]]] = {}
+    known: dict[AgentName, set[tuple[str | None, str | None]]] = {}
     for conversation in read_conversations(path):
         for _, session in groupby(conversation.turns, key=lambda turn: turn.session):
             # Each speaker's turns of one session land in one commit: a commit holds the writes of one agent.
@@ -44,6 +45,6 @@ def import_conversations(swarm: Swarm, path: str) -> Imported:
     return Imported(written, skipped, ())
 
 
-def _known(swarm: Swarm, speaker: AgentName) -> set[tuple[str, str | None]]:
-    hits = swarm.index.search("", by=speaker, kind="log", k=_ALL)
+def _known(swarm: Swarm, speaker: AgentName) -> set[tuple[str | None, str | None]]:
+    hits = swarm.index.search("", Filters(kind="log", by=speaker), k=_ALL)
     return {(hit.ref, hit.valid_from) for hit in hits}

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
 
+from .filters import EVERYTHING, Filters
 from .indexfile import IndexFile
 from .maxscore import top
-from .moments import bound
 from .snippets import snippet
 from .terms import clean, facet, query_terms
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from .rows import Row
 
-__all__ = ["TERMS", "Hit", "LexicalIndex"]
+__all__ = ["TERMS", "Filters", "Hit", "LexicalIndex"]
 
 _T = TypeVar("_T")
 
 TERMS = 64
 """How many distinct terms of a query are searched for; `LexicalIndex.terms_left_out` counts the others."""
 
-_APPLICATION, _VERSION = 0x53574C58, 1
-_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, entities"
+_APPLICATION, _VERSION = 0x53574C58, 2
+_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities"
 _INDEXED = "title, body, names, paths, parts, facets"
 _COLUMNS = f"{_KEPT}, {_INDEXED}"
 """The fields of rows.Row, in its order."""
@@ -56,8 +56,8 @@ _INSERT_ROW = f"INSERT INTO entry (file, {_COLUMNS}) VALUES (?{', ?' * _COLUMNS.
 _INSERT_WORDS = f"INSERT INTO words (rowid, {_INDEXED}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _DELETE_WORDS = f"INSERT INTO words (words, rowid, {_INDEXED}) SELECT 'delete', n, {_INDEXED} FROM entry WHERE n = ?"  # noqa: S608
 _SELECT_HITS = """
-SELECT entry.n, id, kind, title, by_, at, valid_from, path, version, room, status, ref, entities, body
-FROM entry JOIN file ON file.n = entry.file WHERE
+SELECT entry.n, id, kind, title, by_, at, valid_from, path, version, room, status, ref, to_, superseded_by, entities,
+body FROM entry JOIN file ON file.n = entry.file WHERE
 """
 _BULK = 1000
 """From so many files in one catch-up on, the postings are merged into one segment at its end."""
@@ -66,10 +66,9 @@ _TITLE_CHARACTERS = 80
 
 
 class Hit(NamedTuple):
-    """An entry that was found. `version` is the blob id of its file; `score` is higher for better, 0 if unasked.
+    """An entry that was found. What it does not say is None. "…" in `title` and `snippet` marks what was left out.
 
-    A log entry's title is the start of its text. "…" in `title` and `snippet` marks where text was left out.
-    `ref` is what the entry says that it stands for elsewhere, as a turn of an imported conversation does.
+    A log entry's title is the start of its text; a tombstone's text is why the entry was retracted.
     """
 
     id: str
@@ -80,12 +79,21 @@ class Hit(NamedTuple):
     valid_from: str | None
     path: str
     version: str
-    score: float
+    """The blob id of its file."""
+    score: float | None
+    """Higher is better; None where there was no word to rank by."""
     snippet: str
-    room: str
+    room: str | None
     entities: tuple[str, ...]
-    ref: str
-    status: str
+    ref: str | None
+    """What it stands for: elsewhere, as a turn of an imported conversation does; of a tombstone the entry."""
+    status: str | None
+    to: tuple[str, ...]
+    """The agents whom a log entry is for."""
+    superseded_by: tuple[str, ...]
+    """The entries that hold in its place."""
+    whole: bool
+    """Whether `snippet` is all of its body, as it stands."""
 
 
 class LexicalIndex:
@@ -114,51 +122,34 @@ class LexicalIndex:
         self._file.discard("asked for")
         return self.catch_up()
 
-    def search(
-        self,
-        query: str,
-        *,
-        k: int = 10,
-        kind: str | None = None,
-        by: str | None = None,
-        entity: str | None = None,
-        room: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-    ) -> list[Hit]:
+    def search(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
         """The `k` best entries with any of the query's terms, best first; ties newest first, then by id.
 
-        Without a term (nothing but stop words) the filters alone decide, newest first. `since` and `until` (ISO
-        8601, both included, a date means the whole day) hold for `valid_from` where an entry has one, else for
-        `at`. `entity` is an entity's id, its slug, or a name as an entry lists it, in any case.
-        Raises BadInput where there is neither a term nor a filter, and what `catch_up` raises.
+        An entry that was superseded comes behind the hit that took its place. Without a term (nothing but stop
+        words) the filters alone decide, newest first. Raises BadInput where there is neither a term nor a filter,
+        and what `catch_up` raises.
         """
         if k < 1:
             raise BadInput(f"k: {k} is not a number of hits; ask for 1 or more.")
         terms, self.terms_left_out = query_terms(query, TERMS)
-        equal = {"kind": kind, "by": by, "room": room, "entity": entity and entity.casefold()}
-        filters = {field: value for field, value in equal.items() if value}
-        low = bound("since", since) if since else None
-        high = bound("until", until, end=True) if until else None
-        if not terms and not filters and low is None and high is None:
+        equal, span = filters.equal(), filters.span()
+        if not terms and not equal and span is None:
             raise BadInput("nothing to search for: give a word that is not a stop word, or a filter.")
-        span = (-1e18 if low is None else low, 1e18 if high is None else high)
-        timed = low is not None or high is not None
         k = min(k, 1 << 30)
 
         def work(db: sqlite3.Connection) -> list[Hit]:
             if not terms:
-                return [_hit(row) for row in _newest(db, filters, span if timed else None, k)]
-            facets = "".join(f'facets : "{facet(field, value)}" AND ' for field, value in filters.items())
+                return [_hit(row) for row in _newest(db, equal, span, k)]
+            facets = "".join(f'facets : "{facet(field, value)}" AND ' for field, value in equal.items())
             # The + keeps SQLite from running the full-text query once for each row of the span.
-            within = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)" if timed else ""
+            within = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)" if span else ""
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
-            scores = top(db, terms, facets, within, span if timed else (), k)
+            scores = top(db, terms, facets, within, span or (), k)
             hits = _best(db, scores, terms, k)
             db.execute("COMMIT")
             return hits
 
-        return self._up_to_date(work)
+        return _successors_first(self._up_to_date(work))
 
     def get(self, entry_id: str) -> Hit | None:
         """The entry with this id, or None; the place of a log entry is known only here."""
@@ -290,12 +281,12 @@ def _meta(db: sqlite3.Connection, key: str) -> str | None:
 
 
 def _newest(
-    db: sqlite3.Connection, filters: dict[str, str], span: tuple[float, float] | None, k: int
+    db: sqlite3.Connection, equal: dict[str, str], span: tuple[float, float] | None, k: int
 ) -> list[tuple[Any, ...]]:
     columns = {"kind": "kind", "by": "by_", "room": "room"}
     where = ["moment BETWEEN ? AND ?"] if span else []
     values: list[object] = list(span or ())
-    for field, value in filters.items():
+    for field, value in equal.items():
         if field in columns:
             where.append(f"{columns[field]} = ?")
             values.append(clean(value))
@@ -320,9 +311,32 @@ def _fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> li
     return db.execute(_SELECT_HITS + where, values).fetchall()
 
 
-def _hit(row: tuple[Any, ...], score: float = 0.0, terms: Sequence[str] = ()) -> Hit:
-    _, identity, kind, title, by, at, valid_from, path, version, room, status, ref, entities, body = row
+def _successors_first(hits: list[Hit]) -> list[Hit]:
+    """`hits` with each superseded one behind the hit that took its place, if that is among them."""
+    if not any(hit.superseded_by for hit in hits):
+        return hits
+    left = {hit.id for hit in hits}
+    waiting: dict[str, list[Hit]] = {}
+    out = []
+    for first in hits:
+        ready = [first]
+        while ready:
+            hit = ready.pop()
+            successor = next((id for id in hit.superseded_by if id in left and id != hit.id), None)
+            if successor:
+                waiting.setdefault(successor, []).append(hit)
+                continue
+            left.discard(hit.id)
+            out.append(hit)
+            ready += reversed(waiting.pop(hit.id, []))
+    # What a hand made supersede each other in a circle.
+    return out + [hit for circle in waiting.values() for hit in circle]
+
+
+def _hit(row: tuple[Any, ...], score: float | None = None, terms: Sequence[str] = ()) -> Hit:
+    _, identity, kind, title, by, at, valid_from, path, version, room, status, ref, to, successors, entities, body = row
     first = next((line for line in body.splitlines() if line.strip()), "")
+    shown = snippet(body, terms)
     return Hit(
         id=identity,
         kind=kind,
@@ -333,11 +347,14 @@ def _hit(row: tuple[Any, ...], score: float = 0.0, terms: Sequence[str] = ()) ->
         path=path,
         version=version,
         score=score,
-        snippet=snippet(body, terms),
-        room=room,
+        snippet=shown,
+        room=room or None,
         entities=tuple(entities.splitlines()),
-        ref=ref,
-        status=status,
+        ref=ref or None,
+        status=status or None,
+        to=tuple(to.splitlines()),
+        superseded_by=tuple(successors.splitlines()),
+        whole=shown == body.strip(),
     )
 
 

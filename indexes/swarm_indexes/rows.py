@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from swarm_ledger import ids, logbook
@@ -28,8 +29,10 @@ class Row(NamedTuple):
     room: str
     status: str
     ref: str
+    to: str
+    """One a line, as the next two."""
+    superseded_by: str
     entities: str
-    """One a line."""
     title: str
     body: str
     names: str
@@ -75,10 +78,12 @@ def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
         valid_from=_text(fields.get("valid_from")),
         room=_text(fields.get("room")),
         status=_text(fields.get("status")),
-        ref=_text(fields.get("ref")),
+        ref=_text(fields.get("of" if kind == "tombstone" else "ref")),
+        to=[],
+        superseded_by=_texts(fields.get("superseded_by")),
         entities=[*entities, identity] if kind == "entity" else entities,
         title=_text(fields.get("title")),
-        body=body,
+        body=f"retracted: {_text(fields.get('why'))}\n{body}" if kind == "tombstone" and not flaw else body,
         names=[
             *entities,
             *_texts(fields.get("aliases")),
@@ -102,6 +107,8 @@ def _log_row(found: logbook.LogEntry) -> Row:
         room=_text(meta.get("room")),
         status=_text(meta.get("status")),
         ref=_text(meta.get("ref")),
+        to=_texts(meta.get("to")),
+        superseded_by=[],
         entities=entities,
         title="",
         body=found.text,
@@ -120,6 +127,8 @@ def _row(
     room: str,
     status: str,
     ref: str,
+    to: list[str],
+    superseded_by: list[str],
     entities: list[str],
     title: str,
     body: str,
@@ -127,7 +136,8 @@ def _row(
     paths: list[str],
 ) -> Row:
     tokens = [facet("kind", kind), facet("by", by), facet("room", room)]
-    tokens += (facet("entity", name) for name in _keys(entities))
+    tokens += (facet("to", name) for name in to)
+    tokens += (facet("entity", name) for name in dict.fromkeys(_keys(entities)))
     title, body, named, about = clean(title), clean(body), _lines(names), _lines(paths)
     return Row(
         id=identity,
@@ -139,6 +149,8 @@ def _row(
         room=clean(room),
         status=clean(status),
         ref=clean(ref),
+        to=_lines(to),
+        superseded_by=_lines(superseded_by),
         entities=_lines(entities),
         title=title,
         body=body,
@@ -150,13 +162,16 @@ def _row(
 
 
 def _keys(entities: Iterable[str]) -> Iterable[str]:
-    """The names under which an entity is asked for: as written, and without `entity-<type>-`."""
+    """The names under which an entity is asked for: as written, and its slug."""
     for name in entities:
         folded = name.casefold()
         yield folded
         _, _, slug = folded.removeprefix("entity-").partition("-")
         if slug and folded.startswith("entity-"):
             yield slug
+        else:
+            with suppress(BadInput):
+                yield ids.slugify(name)
 
 
 def _lines(values: Iterable[str]) -> str:

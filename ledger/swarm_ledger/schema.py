@@ -306,7 +306,10 @@ MODELS: dict[str, type[Entry]] = {
 
 
 def validate(fields: Mapping[str, object], body: str) -> None:
-    """Return if `fields` and `body` make an entry. Raises BadInput "field: what is wrong", for the first two."""
+    """Return if `fields` and `body` make an entry; a field of null is absent.
+
+    Raises BadInput "field: what is wrong", for the first two.
+    """
     kind = fields.get("kind")
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
@@ -315,7 +318,7 @@ def validate(fields: Mapping[str, object], body: str) -> None:
     if "\0" in body:
         raise BadInput("body: it holds a NUL character; take it out")
     try:
-        model.model_validate(dict(fields))
+        model.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         raise BadInput(_problems(error)) from None
 

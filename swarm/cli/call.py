@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from swarm_ledger.errors import BadInput
+from swarm_ledger.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from swarm.agent import Agent
@@ -71,7 +71,7 @@ def parse(verb: str, module: Verb, words: Sequence[str], acting: str | None) -> 
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and not _is_unicode(text):
                 raise BadInput(f"{text!r} is not UTF-8.")
-    return Call(options, options.acting or acting)
+    return Call(options, acting if options.acting is None else options.acting)
 
 
 class Call:
@@ -80,13 +80,27 @@ class Call:
     def __init__(self, options: argparse.Namespace, acting: str | None = None) -> None:
         self.options = options
         self.json: bool = getattr(options, "json", False)
-        self._acting = acting
+        self.acting = acting
+        """Whom --as names."""
         self._swarm: Swarm | None = None
 
     @property
     def home(self) -> str | None:
-        """Where the environment says that the ledger is kept."""
-        return os.environ.get("SWARM_HOME") or None
+        """Where the environment says that the ledger is kept. Raises BadInput for a relative path."""
+        home = os.environ.get("SWARM_HOME") or None
+        if home and not os.path.isabs(home):
+            raise BadInput(
+                f"SWARM_HOME is {home!r}, which would be another place in each directory; set it to a path from /."
+            )
+        return home
+
+    @property
+    def cwd(self) -> str:
+        """The current directory. Raises NotFound where somebody deleted it."""
+        try:
+            return os.getcwd()
+        except FileNotFoundError:
+            raise NotFound("the current directory was deleted; change to one that exists.") from None
 
     @property
     def swarm(self) -> Swarm:
@@ -94,7 +108,7 @@ class Call:
         if self._swarm is None:
             from swarm.api import Swarm
 
-            self._swarm = Swarm.open(os.getcwd(), self.home)
+            self._swarm = Swarm.open(self.cwd, self.home)
         return self._swarm
 
     @property
@@ -103,12 +117,12 @@ class Call:
         from swarm_ledger.gitstore import GitStore
         from swarm_ledger.place import require_ledger
 
-        return GitStore(require_ledger(os.getcwd(), self.home).home)
+        return GitStore(require_ledger(self.cwd, self.home).home)
 
     @property
     def name(self) -> str | None:
         """Who the caller says they are; None leaves it to who joined."""
-        return self._acting or os.environ.get("SWARM_AGENT") or None
+        return (os.environ.get("SWARM_AGENT") or None) if self.acting is None else self.acting
 
     @property
     def agent(self) -> Agent:
@@ -122,7 +136,7 @@ class Call:
     def reader(self) -> Reader:
         """Who reads: the agent, where there is one."""
         sessions = self.swarm.sessions
-        return self.swarm.reader(sessions.acting_as(self.name) if self.name else sessions.joined())
+        return self.swarm.reader(sessions.joined() if self.name is None else sessions.acting_as(self.name))
 
     def close(self) -> None:
         """Close the ledger, if it was opened."""

@@ -7,7 +7,7 @@ import argparse
 from dataclasses import asdict
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json
 
 EXAMPLE = """
 swarm check
@@ -33,7 +33,7 @@ def run(call: Call) -> int:
             say(f"{finding.severity}: {finding.where}: {finding.message} [{finding.rule}]")
         errors = sum(finding.severity == "error" for finding in report.findings)
         say(
-            f"{report.entries} entries, {report.commits} commits: "
-            f"{errors} errors, {len(report.findings) - errors} warnings."
+            f"{counted(report.entries, 'entry')}, {counted(report.commits, 'commit')}: "
+            f"{counted(errors, 'error')}, {counted(len(report.findings) - errors, 'warning')}."
         )
     return 0 if report.ok else 1

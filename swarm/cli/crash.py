@@ -7,11 +7,13 @@ import sys
 import tempfile
 import time
 import traceback
+from argparse import Namespace
 from collections.abc import Sequence
 
 from swarm_ledger.errors import SwarmError
 from swarm_ledger.place import find
 
+from .call import Call
 from .output import visible
 
 __all__ = ["keep"]
@@ -48,7 +50,8 @@ def _store(text: str) -> str | None:
 
 def _home() -> str | None:
     try:
-        place = find(os.getcwd(), os.environ.get("SWARM_HOME") or None)
+        call = Call(Namespace())
+        place = find(call.cwd, call.home)
     except (OSError, SwarmError):
         return None
     return place.home if place and os.path.isdir(place.home) else None

@@ -5,7 +5,6 @@ what was acknowledged is recounted from a fresh clone. Everything happens in a t
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 
@@ -47,7 +46,7 @@ def run(call: Call) -> int:
     else:
         done = demo.run(
             options.repository,
-            cwd=os.getcwd(),
+            cwd=call.cwd,
             processes=options.processes,
             seconds=options.seconds,
             writes=options.writes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json
 
 EXAMPLE = """
 swarm export > ledger.jsonl
@@ -31,5 +31,5 @@ def run(call: Call) -> int:
     if call.json:
         say_json({"directory": target, "files": number})
     else:
-        say(f"{number} files copied to {target}.")
+        say(f"{counted(number, 'file')} copied to {target}.")
     return 0

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Run it; git's exit code."""
-    ledger = require_ledger(os.getcwd(), call.home).ledger
+    ledger = require_ledger(call.cwd, call.home).ledger
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", f"--git-dir={ledger}", *call.options.arguments]
     try:

@@ -7,7 +7,7 @@ import argparse
 from swarm_ledger.times import format_time
 
 from .call import Call
-from .output import say, say_json
+from .output import say, say_json, short
 
 EXAMPLE = """
 swarm history fact-261121-7k3q9m2x
@@ -28,5 +28,6 @@ def run(call: Call) -> int:
         if call.json:
             say_json({"commit": one.commit, "version": one.version, "by": one.by, "at": at, "subject": one.subject})
         else:
-            say(f"{at}  {one.version or 'removed':<40}  {one.by}  {one.subject}")
+            version = short(one.version) if one.version else "removed"
+            say(f"{at}  commit {short(one.commit)}  version {version:<12}  {one.by}  {one.subject}")
     return 0

@@ -12,7 +12,7 @@ import sys
 from swarm_ledger.env import storage_error
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json
 
 EXAMPLE = """
 swarm import conversation talks.json
@@ -47,7 +47,7 @@ def run(call: Call) -> int:
     if call.json:
         say_json({"written": done.written, "skipped": done.skipped, "differing": list(done.differing)})
     else:
-        say(f"{done.written} entries written, {done.skipped} were there already.")
+        say(f"{counted(done.written, 'entry')} written, {done.skipped} there already.")
         for id in done.differing:
             say(f"left as it is: {id} is there already with another text.")
     return 1 if done.differing else 0

@@ -25,7 +25,7 @@ def run(call: Call) -> int:
     from swarm_ledger.errors import SwarmError
     from swarm_ledger.place import find
 
-    path = os.path.abspath(call.options.path)
+    path = os.path.normpath(os.path.join(call.cwd, call.options.path))
     before = find(path, call.home) if os.path.isdir(path) else None
     is_new = before is None or not os.path.isdir(before.ledger)
     with Swarm.init(path, call.home) as swarm:

@@ -13,7 +13,7 @@ from swarm_ledger.errors import SwarmError
 if TYPE_CHECKING:
     from swarm.agent import Written
 
-__all__ = ["report", "say", "say_json", "visible", "written"]
+__all__ = ["counted", "report", "say", "say_json", "short", "visible", "warn", "written"]
 
 # C0 but tab and newline, DEL, C1, the marks that reorder text, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -36,13 +36,30 @@ def say_json(data: Mapping[str, object]) -> None:
     sys.stdout.write(json.dumps(data, ensure_ascii=plain) + "\n")
 
 
+def warn(text: str) -> None:
+    """Print what is worth knowing to standard error, beside what was asked for."""
+    _write(sys.stderr, visible(f"swarm: {text}"))
+
+
+def short(name: str) -> str:
+    """The first digits of a commit or version, for people; --json has all of them."""
+    return name[:12]
+
+
+def counted(number: int, noun: str) -> str:
+    """`number` of `noun`: "1 entry", "2 entries"."""
+    if number == 1 or noun == "contested":
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
 def written(done: Written, what: str, as_json: bool) -> int:
     """Print the acknowledgement of a write; the exit code."""
     if as_json:
         say_json(done._asdict())
         return 0
-    version = f", version {done.version}" if done.version else ""
-    say(f"{done.id} {what} in commit {done.commit}{version}" if done.commit else f"{done.id} says that already")
+    version = f", version {short(done.version)}" if done.version else ""
+    say(f"{done.id} {what} in commit {short(done.commit)}{version}" if done.commit else f"{done.id} says that already")
     for id in done.created:
         say(f"{id} created")
     return 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from .call import Call
-from .output import say, say_json
+from .output import say, say_json, warn
 
 EXAMPLE = """
 swarm recall session expiry
 swarm recall "flaky test" -k 5 --kind log --by backend --since 2026-11-20
+swarm recall --to backend
 """
 
 
@@ -18,39 +18,53 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The query and filters."""
     parser.add_argument("query", metavar="QUERY", nargs="*", help="words; none with a filter lists the newest")
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many (default: 10)")
-    parser.add_argument("--kind")
-    parser.add_argument("--by", metavar="AGENT")
-    parser.add_argument("--entity")
-    parser.add_argument("--room")
-    parser.add_argument("--since", metavar="TIME", help="a date, or a time like 2026-11-21T10:54:03Z")
-    parser.add_argument("--until", metavar="TIME")
+    parser.add_argument("--kind", help="only entries of this one kind: fact, log, task, plan, entity, reflection, …")
+    parser.add_argument("--by", metavar="AGENT", help="only what this agent recorded")
+    parser.add_argument("--to", metavar="AGENT", help="only log entries that are for this agent")
+    parser.add_argument("--entity", help="only what mentions it: an id, type:name or a name (of any type)")
+    parser.add_argument("--room", help="only what is filed under this topic")
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="only from then on: a date, or a time like 2026-11-21T10:54:03Z; "
+        "looks at valid_from where an entry has one, else at when it was recorded",
+    )
+    parser.add_argument("--until", metavar="TIME", help="only up to then, a date being the whole day; as --since")
 
 
 def run(call: Call) -> int:
     """Print the hits."""
+    from swarm_indexes.filters import Filters
+
     options = call.options
-    hits = call.reader.recall(
-        " ".join(options.query),
-        k=options.k,
-        kind=options.kind,
-        by=options.by,
-        entity=options.entity,
-        room=options.room,
-        since=options.since,
-        until=options.until,
-    )
+    filters = Filters(*(getattr(options, name) for name in Filters._fields))
+    hits = call.reader.recall(" ".join(options.query), filters, k=options.k)
     for number, hit in enumerate(hits, 1):
         if call.json:
             say_json(hit._asdict())
             continue
-        about = [f"by {hit.by}", hit.at, f"valid from {hit.valid_from}" if hit.valid_from else "", hit.status]
-        score = f"  {hit.score:.3g}" if hit.score else ""
-        say(f"{number}. {hit.id}{score}  {hit.title}\n   {', '.join(part for part in about if part)}")
+        say(f"{number}. {hit.id}{_score(hit.score)}  {hit.title}")
+        about = [
+            f"by {hit.by}",
+            f"to {', '.join(hit.to)}" if hit.to else "",
+            hit.at,
+            f"valid from {hit.valid_from}" if hit.valid_from else "",
+            hit.status,
+            f"superseded by {', '.join(hit.superseded_by)}" if hit.superseded_by else "",
+        ]
+        say(f"   {', '.join(part for part in about if part)}")
         if hit.snippet and hit.snippet != hit.title:
             say(f"   {hit.snippet}")
     if not hits and not call.json:
         say("nothing found.")
     left_out = call.swarm.index.terms_left_out
     if left_out:
-        print(f"swarm: {left_out} more words of the query were not searched for.", file=sys.stderr)
+        warn(f"{left_out} more words of the query were not searched for.")
     return 0
+
+
+def _score(score: float | None) -> str:
+    """A score for people: two decimals are more than it can tell apart."""
+    if score is None:
+        return ""
+    return f"  {score:.2f}" if score >= 0.005 else "  <0.01"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json
 
 EXAMPLE = """
 swarm reindex
@@ -22,5 +22,5 @@ def run(call: Call) -> int:
     if call.json:
         say_json({"entries": number})
     else:
-        say(f"{number} entries indexed.")
+        say(f"{counted(number, 'entry')} indexed.")
     return 0

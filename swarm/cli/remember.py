@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call, text_of
-from .fields import add_fact_options, field_options, parse_fields
+from .fields import about, about_options
 from .output import written
 
 EXAMPLE = """
@@ -21,8 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=["fact", "reflection", "entity", "plan", "task"], default="fact")
     parser.add_argument("--type", help="an entity's type, such as file, service or person")
     parser.add_argument("--plan", metavar="ID", help="the plan of a task")
-    add_fact_options(parser)
-    field_options(parser)
+    about_options(parser)
 
 
 def run(call: Call) -> int:
@@ -32,15 +31,8 @@ def run(call: Call) -> int:
         options.title,
         text_of(options.body),
         kind=options.kind,
-        cite=options.cite,
-        entities=options.entity,
-        room=options.room,
-        tags=options.tag,
-        key=options.key,
         type=options.type,
         plan=options.plan,
-        valid_from=options.valid_from,
-        confidence=options.confidence,
-        fields=parse_fields(options.set),
+        **about(options),
     )
     return written(done, "remembered", call.json)

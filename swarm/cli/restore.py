@@ -1,4 +1,4 @@
-"""Undo a retraction: the entry is there again as it was."""
+"""Bring back an entry that was retracted, or that another git removed: it is there again as it was."""
 
 from __future__ import annotations
 

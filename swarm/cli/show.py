@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from .call import Call
 from .output import say, say_json
@@ -38,6 +39,10 @@ def run(call: Call) -> int:
     if gone:
         say(f"{shown.id} was retracted by {gone.by} at {gone.at}: {gone.why}")
         say(f"({gone.tombstone}) It said:\n" if shown.text else f"({gone.tombstone}) This ledger has no copy of it.")
-    if shown.text:
+    if shown.kind == "log":
+        meta = {name: value for name, value in shown.fields.items() if name not in ("id", "kind", "by", "at")}
+        say(f"{shown.id}  by {shown.fields['by']}, {shown.fields['at']}")
+        say((json.dumps(meta, ensure_ascii=False) + "\n" if meta else "") + f"\n{shown.body}")
+    elif shown.text:
         say(shown.text.removesuffix("\n"))
     return 0

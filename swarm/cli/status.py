@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json
 
 if TYPE_CHECKING:
     from swarm.api import Swarm
@@ -34,10 +34,7 @@ def run(call: Call) -> int:
                 "ledger": status.ledger,
                 "tip": status.tip,
                 "entries": dict(status.entries),
-                "agents": [
-                    {"name": one.name, "role": one.role, "directory": one.directory, "present": one.present}
-                    for one in status.agents
-                ],
+                "agents": [one._asdict() for one in status.agents],
                 "me": me and {"agent": me.agent, "session": me.id, "role": me.role},
                 "stale": dict(status.stale),
                 "view": view,
@@ -46,10 +43,11 @@ def run(call: Call) -> int:
         return 0
     say(f"ledger   {status.ledger}")
     say(f"tip      {status.tip or 'no commit yet'}")
-    say("entries  " + (", ".join(f"{number} {kind}" for kind, number in status.entries.items()) or "none yet"))
+    say("entries  " + (", ".join(counted(number, kind) for kind, number in status.entries.items()) or "none yet"))
     for one in status.agents:
         role = f", {one.role}" if one.role else ""
-        say(f"agent    {one.name}{role}{'' if one.present else ' (its worktree is gone)'}")
+        how = "" if one.joined else " (by --as)"
+        say(f"agent    {one.name}{role}{how}{'' if one.present else ' (its worktree is gone)'}")
     if view:
         say(f"view     {view['directory']}")
         for name, why in view["problems"].items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call, text_of
-from .fields import add_fact_options, field_options, parse_fields
+from .fields import about, about_options
 from .output import written
 
 EXAMPLE = """
@@ -18,8 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="the fact or reflection that no longer holds")
     parser.add_argument("title", metavar="TITLE", help="the new one")
     parser.add_argument("--body", metavar="TEXT", default="", help="markdown; - reads standard input")
-    add_fact_options(parser)
-    field_options(parser)
+    about_options(parser)
     parser.add_argument("--base", metavar="VERSION", help="the version it is based on (default: the one you read)")
 
 
@@ -30,14 +29,7 @@ def run(call: Call) -> int:
         options.id,
         options.title,
         text_of(options.body),
-        cite=options.cite,
-        entities=options.entity,
-        room=options.room,
-        tags=options.tag,
-        key=options.key,
-        valid_from=options.valid_from,
-        confidence=options.confidence,
-        fields=parse_fields(options.set),
         base=options.base,
+        **about(options),
     )
     return written(done, f"supersedes {options.id}", call.json)

@@ -81,7 +81,7 @@ def _ask(conversations: list[Conversation], ledgers: dict[str, str], progress: T
                 reader = swarm.reader()
 
                 def ask(question: Question, k: int) -> list[str]:
-                    return [hit.ref for hit in reader.recall(question.text, k=k)]  # noqa: B023 - used up at once
+                    return [hit.ref or "" for hit in reader.recall(question.text, k=k)]  # noqa: B023 - used up at once
 
                 out[one.name] = score_recall(one.questions, ask)
             asked += len(one.questions)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from swarm_indexes.lexical import TERMS, LexicalIndex
+from swarm_indexes.lexical import TERMS, Filters, LexicalIndex
 from swarm_ledger.errors import BadInput
 from swarm_ledger.memory import MemoryStore
 
@@ -49,8 +49,9 @@ def test_a_hit_carries_everything_that_is_shown(ledger: Any, index: LexicalIndex
         "Backoff doubles.",
         "backend",
         ("entity-file-queue-py",),
-        "",
+        None,
     )
+    assert (hit.status, hit.to, hit.superseded_by, hit.whole) == (None, (), (), True)
     assert hit.score > 0
 
 
@@ -147,20 +148,78 @@ def test_filters_hold_for_every_hit(ledger: Any, index: LexicalIndex) -> None:
     b = ledger.log("deploy done", by="bob", room="dev")
     c = ledger.fact("deploy", "done", entities=["Web App", "entity-service-db"])
     assert set(ids_of(index.search("deploy"))) == {a, b, c}
-    assert ids_of(index.search("deploy", kind="fact")) == [c]
-    assert ids_of(index.search("deploy", by="bob")) == [b]
-    assert ids_of(index.search("deploy", room="ops")) == [a]
-    assert ids_of(index.search("deploy", entity="entity-service-web-app")) == [a]
-    assert ids_of(index.search("deploy", entity="web-app")) == [a]
-    assert ids_of(index.search("deploy", entity="WEB APP")) == [c]
-    assert index.search("deploy", kind="log", by="bob", room="ops") == []
-    assert index.search("deploy", by="b") == []
+    assert ids_of(index.search("deploy", Filters(kind="fact"))) == [c]
+    assert ids_of(index.search("deploy", Filters(by="bob"))) == [b]
+    assert ids_of(index.search("deploy", Filters(room="ops"))) == [a]
+    assert ids_of(index.search("deploy", Filters(entity="entity-service-web-app"))) == [a]
+    assert ids_of(index.search("deploy", Filters(entity="web-app"))) == [c, a]
+    assert ids_of(index.search("deploy", Filters(entity="WEB APP"))) == [c]
+    assert index.search("deploy", Filters(kind="log", by="bob", room="ops")) == []
+    assert index.search("deploy", Filters(by="b")) == []
+
+
+@pytest.mark.parametrize("kind", ["facts", "fact,log", "*", "\x1b[2J"])
+def test_what_is_no_kind_is_refused(index: LexicalIndex, kind: str) -> None:
+    """The kinds that there are are named."""
+    with pytest.raises(BadInput, match="is no kind of entry; one of plan, task, log, fact, ") as error:
+        index.search("deploy", Filters(kind=kind))
+    assert "\x1b" not in str(error.value)
+
+
+def test_messages_to_an_agent_are_found(ledger: Any, index: LexicalIndex) -> None:
+    """`to` may be one agent or several; a mention in the text is none."""
+    one, both = ledger.log("the build is red", to="bob"), ledger.log("the build is green", to=["ada", "bob"])
+    ledger.log("tell bob about the build")
+    assert ids_of(index.search("", Filters(to="bob"))) == [both, one]
+    assert ids_of(index.search("red", Filters(to="bob"))) == [one]
+    assert index.search("", Filters(to="bob"))[0].to == ("ada", "bob")
+
+
+def test_what_was_superseded_comes_behind_its_successor(ledger: Any, index: LexicalIndex) -> None:
+    """It is marked with what took its place, however much better its words match; without that it stays."""
+    old = ledger.fact("session ttl", "session ttl ttl", superseded_by=["fact-261121-00000001"])
+    middle = ledger.put("fact", "session ttl", id="fact-261121-00000001", superseded_by="fact-261121-00000002")
+    other = ledger.fact("session session", "of another kind")
+    assert ids_of(index.search("session ttl")) == [middle, old, other]
+    new = ledger.put("fact", "it lives longer", "session", id="fact-261121-00000002")
+    assert ids_of(index.search("session ttl")) == [other, new, middle, old]
+    assert [hit.superseded_by for hit in index.search("session ttl")] == [(), (), (new,), (middle,)]
+
+
+def test_a_circle_of_successors_loses_no_hit(ledger: Any, index: LexicalIndex) -> None:
+    """Only hands write such; each is still found once."""
+    a, b = "fact-261121-00000001", "fact-261121-00000002"
+    ledger.put("fact", "session", id=a, superseded_by=b)
+    ledger.put("fact", "session", id=b, superseded_by=[a])
+    own = ledger.put("fact", "session", id="fact-261121-00000003", superseded_by=["fact-261121-00000003"])
+    assert sorted(ids_of(index.search("session"))) == [a, b, own]
+
+
+def test_a_tombstone_says_why(ledger: Any, index: LexicalIndex) -> None:
+    """It is found by the title of what it buried and by the reason."""
+    stone = ledger.put("tombstone", "Retries", of="fact-261121-7k3q9m2x", version="0" * 40, why="wrong branch")
+    for query in ("retries", "branch"):
+        (hit,) = index.search(query)
+        assert (hit.id, hit.snippet) == (stone, "retracted: wrong branch")
+
+
+def test_a_hit_says_whether_it_shows_all_of_the_body(ledger: Any, index: LexicalIndex) -> None:
+    """A body that was clipped, or lost its line breaks, was not shown as it stands."""
+    bodies = {"one": "one line\n", "two": "two\nlines", "three": "three " + "words " * 100, "four": ""}
+    for title, body in bodies.items():
+        ledger.fact(title, body)
+    assert {title: index.search(title)[0].whole for title in bodies} == {
+        "one": True,
+        "two": False,
+        "three": False,
+        "four": True,
+    }
 
 
 def test_an_entity_page_belongs_to_its_entity(ledger: Any, index: LexicalIndex) -> None:
     """Asking for an entity gives its page too, which is found by its aliases."""
     page = ledger.put("entity", "Sessions", "", id="entity-file-session-py", type="file", aliases=["login cookies"])
-    assert ids_of(index.search("", entity="entity-file-session-py")) == [page]
+    assert ids_of(index.search("", Filters(entity="entity-file-session-py"))) == [page]
     assert ids_of(index.search("cookies")) == [page]
 
 
@@ -168,19 +227,19 @@ def test_time_filters_use_valid_from_before_at(ledger: Any, index: LexicalIndex)
     """An entry about last year is found last year; both limits are included; a date is a whole day."""
     old = ledger.log("build broke", valid_from="2025-03-04T12:00:00Z")
     new = ledger.log("build broke", at=datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC))
-    assert ids_of(index.search("build", since="2026-01-01")) == [new]
-    assert ids_of(index.search("build", until="2026-01-01")) == [old]
-    assert ids_of(index.search("build", since="2025-03-04T13:00:00+01:00", until="2025-03-04")) == [old]
-    assert ids_of(index.search("build", since="2025-03-04T12:00:01Z", until="2025-03-04")) == []
-    assert ids_of(index.search("build", since="2026-11-21T23:59:59Z", until="2026-11-21")) == [new]
-    assert ids_of(index.search("", until="2025-12-31")) == [old]
+    assert ids_of(index.search("build", Filters(since="2026-01-01"))) == [new]
+    assert ids_of(index.search("build", Filters(until="2026-01-01"))) == [old]
+    assert ids_of(index.search("build", Filters(since="2025-03-04T13:00:00+01:00", until="2025-03-04"))) == [old]
+    assert ids_of(index.search("build", Filters(since="2025-03-04T12:00:01Z", until="2025-03-04"))) == []
+    assert ids_of(index.search("build", Filters(since="2026-11-21T23:59:59Z", until="2026-11-21"))) == [new]
+    assert ids_of(index.search("", Filters(until="2025-12-31"))) == [old]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "", "0000", "2026-11-21T25:00:00Z", "'; --"])
 def test_a_time_that_is_none_is_refused(index: LexicalIndex, text: str) -> None:
     """The message shows a time as it is written."""
     with pytest.raises(BadInput, match="2026-11-21" if text else "nothing to search for"):
-        index.search("", since=text)
+        index.search("", Filters(since=text))
 
 
 def test_filters_alone_give_the_newest_first(ledger: Any, index: LexicalIndex) -> None:
@@ -188,9 +247,9 @@ def test_filters_alone_give_the_newest_first(ledger: Any, index: LexicalIndex) -
     written = [ledger.log(f"note {n}", by="bob") for n in range(4)]
     ledger.log("note of another", by="ada")
     for query in ("", "the of", "  ?! 🎉", "\x00\x1b["):
-        assert ids_of(index.search(query, by="bob")) == written[::-1]
-    assert ids_of(index.search("", by="bob", k=2)) == [written[3], written[2]]
-    assert index.search("", by="bob")[0].score == 0
+        assert ids_of(index.search(query, Filters(by="bob"))) == written[::-1]
+    assert ids_of(index.search("", Filters(by="bob"), k=2)) == [written[3], written[2]]
+    assert index.search("", Filters(by="bob"))[0].score is None
 
 
 @pytest.mark.parametrize("query", ["", "the of and", "🎉🎉", '" * ( ) : ^ - +', "\x00\x01"])
@@ -243,8 +302,8 @@ def test_no_query_is_interpreted(ledger: Any, index: LexicalIndex, query: str) -
     identity = ledger.log("a zebra crossed")
     ledger.log("nothing here")
     assert identity in ids_of(index.search(query))
-    assert index.search(query, by=query, room=query, entity=query, kind=query) == []
-    assert index.search("", by=query, room=query, entity=query, kind=query) == []
+    assert index.search(query, Filters(by=query, to=query, room=query, entity=query)) == []
+    assert index.search("", Filters(by=query, to=query, room=query, entity=query)) == []
 
 
 def test_an_operator_word_is_searched_for(ledger: Any, index: LexicalIndex) -> None:
@@ -324,10 +383,10 @@ def test_hits_agree_with_a_naive_search(ledger: Any, index: LexicalIndex) -> Non
             and by in (None, its_by)
             and room in (None, its_room)
         }
-        hits = index.search(" ".join(words), k=1000, kind=kind, by=by, room=room)
+        hits = index.search(" ".join(words), Filters(kind=kind, by=by, room=room), k=1000)
         assert set(ids_of(hits)) == expected
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-        best = index.search(" ".join(words), k=5, kind=kind, by=by, room=room)
+        best = index.search(" ".join(words), Filters(kind=kind, by=by, room=room), k=5)
         assert best == hits[:5]
 
 
@@ -355,7 +414,7 @@ def test_an_index_grown_bit_by_bit_answers_like_one_built_at_once(ledger: Any, t
     for _ in range(50):
         query = " ".join(rng.sample(vocabulary, k=3))
         assert grown.search(query) == built.search(query)
-    assert grown.reindex() == sum(1 for _ in built.search("", since="0001-01-02", k=1000))
+    assert grown.reindex() == sum(1 for _ in built.search("", Filters(since="0001-01-02"), k=1000))
     assert grown.search("w1x w2x") == built.search("w1x w2x")
 
 

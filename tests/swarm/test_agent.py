@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm import Agent, BadInput, Conflict, Note, NotFound, Refused, Swarm
+from swarm import Agent, BadInput, Conflict, Filters, Note, NotFound, Refused, StorageError, Swarm
+from swarm.check import check
 from swarm_ledger.objects import blob_id
-from swarm_ledger.store import CommitId
+from swarm_ledger.store import CommitId, Receipt, Request
 
 
 def entry_of(agent: Agent, path: str) -> str:
@@ -108,11 +109,105 @@ def test_what_was_never_read_is_not_edited(ada: Agent, bob: Agent) -> None:
     assert bob.edit(done.id, "x").commit
 
 
-def test_recall_counts_as_reading(ada: Agent, bob: Agent) -> None:
-    """What recall answered may be edited."""
-    done = ada.remember("Sessions expire after a while")
+def test_what_recall_showed_whole_may_be_edited(ada: Agent, bob: Agent) -> None:
+    """A snippet that is the whole body was read."""
+    done = ada.remember("Sessions expire", "After a while.")
     bob.recall("sessions")
     assert bob.edit(done.id, "x").commit
+
+
+@pytest.mark.parametrize("body", ["sessions " + "word " * 100, "sessions\n\nexpire\n"])
+def test_what_recall_clipped_was_not_read(ada: Agent, bob: Agent, body: str) -> None:
+    """Nobody writes over text that was left out of a snippet, or that lost its lines in it."""
+    done = ada.remember("Sessions expire", body)
+    bob.recall("sessions")
+    with pytest.raises(Refused, match=f"`swarm show {done.id}` first"):
+        bob.edit(done.id, "x")
+
+
+def test_recall_does_not_move_the_mark_of_what_was_read(ada: Agent, bob: Agent) -> None:
+    """An edit that came in between is not written over because a snippet of it was seen."""
+    done = ada.remember("Sessions expire", "sessions " + "word " * 100)
+    bob.show(done.id)
+    changed = ada.edit(done.id, "sessions " + "other words " * 100)
+    bob.recall("sessions")
+    assert bob.stale() == {done.id: changed.version}
+    with pytest.raises(Conflict):
+        bob.edit(done.id, "x")
+
+
+def test_recall_takes_filters(ada: Agent, bob: Agent) -> None:
+    """An entity may be written as in a mention; `to` finds messages."""
+    fact = ada.remember("Sessions expire", entities=["service:Auth Server"])
+    line = ada.log("look at sessions", to="bob")
+    for entity in ("service:Auth Server", "entity-service-auth-server", "auth-server", "Auth Server"):
+        assert [hit.id for hit in bob.recall("sessions", Filters(entity=entity))] == [fact.id]
+    assert bob.recall("sessions", Filters(entity="topic:Auth Server")) == []
+    assert [hit.id for hit in bob.recall("", Filters(to="bob"))] == [line.id]
+    with pytest.raises(BadInput, match="is no entry id"):
+        bob.recall("sessions", Filters(entity="entity-x"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda agent: agent.remember("x", kind="task", plan="plan-nope"),
+        lambda agent: agent.remember("x", kind="task", fields={"depends_on": ["task-261121-aaaaaaaa"]}),
+        lambda agent: agent.remember("x", fields={"supersedes": ["fact-261121-aaaaaaaa"]}),
+        lambda agent: agent.remember("x", cite=[{"entry": "fact-261121-aaaaaaaa", "version": "0" * 40}]),
+        lambda agent: agent.remember("x", cite=["log-261121-aaaaaaaa"]),
+        lambda agent: agent.log("x", task="task-261121-aaaaaaaa"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_not_written(ada: Agent, write: Callable[[Agent], object]) -> None:
+    """What `swarm check` would name is refused before."""
+    with pytest.raises(NotFound, match=r"^\w+: there is no entry (plan-nope|\w+-261121-aaaaaaaa) in this ledger; "):
+        write(ada)
+    assert ada._swarm.store.tip() is None
+
+
+def test_links_to_what_is_there_are_written(ada: Agent) -> None:
+    """Plans, tasks, log entries, and entities that the fields name."""
+    plan, line = ada.remember("Ship", kind="plan"), ada.log("x")
+    task = ada.remember("Build", kind="task", plan=plan.id, cite=[], fields={"entities": ["entity-topic-build"]})
+    assert task.created == ("entity-topic-build",)
+    ada.log("begun", task=task.id)
+    ada.remember("It builds", cite=[line.id])
+    with pytest.raises(NotFound, match="plan: there is no entry plan-nope"):
+        ada.edit(task.id, None, {"plan": "plan-nope"})
+    assert check(ada._swarm.store).findings == ()
+
+
+def test_an_argument_that_there_is_not_is_refused(ada: Agent) -> None:
+    """A misspelt one is not passed over."""
+    with pytest.raises(TypeError, match="no such argument: entites"):
+        ada.remember("x", entites=["a"])  # type: ignore[call-arg]
+
+
+def test_a_version_may_be_named_by_its_first_digits(ada: Agent, bob: Agent) -> None:
+    """As acknowledgements print it; what names none or several is not found."""
+    done = ada.remember("Sessions expire")
+    assert done.version and bob.edit(done.id, "one", base=done.version[:12]).commit
+    for base in ("0" * 12, "x"):
+        with pytest.raises(NotFound, match="is no version of this entry; `swarm history"):
+            bob.edit(done.id, "two", base=base)
+
+
+def test_writing_to_what_was_retracted_says_so(ada: Agent, bob: Agent) -> None:
+    """By whom and why, and how it comes back."""
+    done = ada.remember("TTL is 15")
+    ada.retract(done.id, "measured on\nthe wrong branch")
+    with pytest.raises(NotFound) as error:
+        bob.edit(done.id, "x")
+    assert str(error.value) == (
+        f"{done.id} was retracted by ada: measured on the wrong branch\n"
+        f"`swarm show {done.id}` shows what it said, `swarm restore {done.id}` brings it back."
+    )
+    assert bob.restore(done.id).version == done.version
+    with pytest.raises(Refused):
+        bob.restore(done.id)
+    with pytest.raises(NotFound, match="no entry fact-261121-00000000 in this ledger"):
+        bob.restore("fact-261121-00000000")
 
 
 def test_two_edits_of_one_version_conflict(ada: Agent, bob: Agent) -> None:
@@ -373,3 +468,14 @@ def test_the_clash_of_entity_pages_is_no_refusal(memory_swarm: Callable[[str], S
     one.store.read_many = look  # type: ignore[method-assign, assignment]
     done = ada.log("hello", entities=["login"])
     assert done.created == () and looked == [True]
+
+
+def test_an_unlucky_write_ends(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each attempt finds its page made and gone again, it says so instead of going on for ever."""
+
+    def taken(request: Request) -> Receipt:
+        raise Conflict(request.ops[-1].path, None, "0" * 40)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(ada._swarm.store, "submit", taken)
+    with pytest.raises(StorageError, match=r"nothing was written\. Try again"):
+        ada.log("hello", entities=["login"])

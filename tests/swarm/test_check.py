@@ -134,20 +134,26 @@ def test_a_foreign_commit_that_only_adds_is_a_warning(ada: Agent) -> None:
 
 
 def test_a_foreign_commit_that_removes_an_entry_is_an_error(ada: Agent) -> None:
-    """A plain commit in a stale checkout does that."""
+    """A plain commit in a stale checkout does that; what the message says mends it."""
     done = ada.remember("a")
     foreign(ada, done.path, None)
-    assert ("error", "foreign", f"removed {done.path}; `swarm git revert` brings it back") in found(ada)
+    assert ("error", "foreign", f"removed {done.path}; `swarm restore {done.id}` brings it back") in found(ada)
+    assert ada.restore(done.id).version == done.version
+    assert [one[0] for one in found(ada)] == ["warn"]
 
 
 def test_a_foreign_commit_that_sets_an_entry_back_is_an_error(ada: Agent) -> None:
     """An older version is not an edit."""
     done = ada.remember("a")
     version = ada._swarm.store.read(done.path)
-    ada.edit(done.id, "b")
+    edited = ada.edit(done.id, "b")
     assert version
     foreign(ada, done.path, version.text)
-    assert ("error", "foreign", f"set {done.path} back to an older version") in found(ada)
+    newer = f"set {done.path} back to an older version; `swarm git show {edited.version}` shows the newer one"
+    assert ("error", "foreign", newer) in found(ada)
+    ada.show(done.id)
+    ada.edit(done.id, "b")
+    assert [one[0] for one in found(ada)] == ["warn"]
 
 
 def test_a_foreign_commit_that_takes_a_log_entry_out_is_an_error(ada: Agent) -> None:
@@ -159,7 +165,22 @@ def test_a_foreign_commit_that_takes_a_log_entry_out_is_an_error(ada: Agent) -> 
     header = logbook.header("ada", kept.at.date())
     other = logbook.LogEntry(second.id, kept.by, kept.at, "changed", {})
     foreign(ada, first.path, header + logbook.section(other))
-    assert ("error", "foreign", f"removed {first.id} from {first.path}") in found(ada)
+    removed = f"removed {first.id} from {first.path}; `swarm restore {first.id}` brings it back"
+    assert ("error", "foreign", removed) in found(ada)
+    ada.restore(first.id)
+    assert [one[:2] for one in found(ada)] == [("warn", "foreign")]
+    assert ada.show(first.id).body == "x"
+
+
+def test_a_foreign_commit_that_removes_a_log_file_is_an_error_for_each_entry(ada: Agent) -> None:
+    """Each comes back by its id."""
+    lines = [ada.log("x", to="bob"), ada.log("y")]
+    foreign(ada, lines[0].path, None)
+    assert sum(one[0] == "error" for one in found(ada)) == 2
+    for line in lines:
+        ada.restore(line.id)
+    assert [one[:2] for one in found(ada)] == [("warn", "foreign")]
+    assert (ada.show(lines[0].id).fields["to"], ada.show(lines[1].id).body) == ("bob", "y")
 
 
 def history(*commits: Commit) -> list[tuple[str, str]]:

@@ -76,15 +76,15 @@ def test_a_first_session(repository: Path, run: Run) -> None:
     """join, log, remember, recall, show, edit, history, status, check."""
     assert run("join", "ada", "--role", "tests").out == "You are ada.\n"
     line = run("log", "the", "login", "test", "fails", "--tag", "error")
-    assert re.fullmatch(r"log-\d{6}-\w{8} logged in commit [0-9a-f]{40}\n", line.out)
+    assert re.fullmatch(r"log-\d{6}-\w{8} logged in commit [0-9a-f]{12}\n", line.out)
     id = run("remember", "Login is slow", "--body", "Two seconds.", "--entity", "service:auth").id
     assert run("recall", "login").out.splitlines()[0].startswith("1. ")
     assert run("show", id).out.endswith("\n---\n\nTwo seconds.\n")
     assert f"{id} changed in commit" in run("edit", id, "--body", "Three seconds.").out
     history = run("history", id).out.splitlines()
-    assert [re.sub(r"\S+  [0-9a-f]{40}", "AT VERSION", row) for row in history] == [
-        f"AT VERSION  ada  edit {id}",
-        "AT VERSION  ada  fact: Login is slow",
+    assert [re.sub(r"^\S+Z  commit [0-9a-f]{12}  version [0-9a-f]{12}", "AT", row) for row in history] == [
+        f"AT  ada  edit {id}",
+        "AT  ada  fact: Login is slow",
     ]
     status = run("status").out
     assert f"ledger   {repository}/.git/swarm/ledger.git\n" in status
@@ -99,15 +99,20 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     run("join", "ada")
     made = json.loads(run("remember", "Login is slow", "--json").out)
     assert set(made) == {"id", "commit", "path", "version", "created"}
+    assert (len(made["commit"]), len(made["version"])) == (40, 40)
     shown = json.loads(run("--json", "show", made["id"]).out)
     assert (shown["version"], shown["fields"]["title"], shown["retracted"]) == (made["version"], "Login is slow", None)
     hits = [json.loads(row) for row in run("recall", "login", "--json").out.splitlines()]
     assert [hit["id"] for hit in hits] == [made["id"]]
+    assert {name for name, value in hits[0].items() if value is None} == {"valid_from", "room", "ref", "status"}
     history = [json.loads(row) for row in run("history", made["id"], "--json").out.splitlines()]
     assert [(one["version"], one["by"]) for one in history] == [(made["version"], "ada")]
     status = json.loads(run("status", "--json").out)
     assert (status["entries"], status["me"]["agent"], status["stale"]) == ({"fact": 1}, "ada", {})
     assert json.loads(run("check", "--json").out) == {"ok": True, "entries": 1, "commits": 2, "findings": []}
+    assert status["agents"] == [
+        {"name": "ada", "role": None, "directory": str(repository), "present": True, "joined": True}
+    ]
     for verb in (["doctor"], ["gc"], ["reindex"], ["init"], ["session", "reset"], ["join", "ada"]):
         done = run(*verb, "--json")
         assert (done.code, type(json.loads(done.out))) == (0, dict), done
@@ -155,6 +160,95 @@ def test_without_identity_writing_asks_who_you_are(repository: Path, run: Run) -
         assert done.err == "swarm: who are you? Run `swarm join NAME` in this worktree, or give --as NAME.\n"
     for words in (["show", id], ["recall", "sessions"], ["status"], ["history", id], ["export"], ["check"]):
         assert run(*words).code == 0
+
+
+def test_a_log_entry_is_shown_with_its_author_and_time(repository: Path, run: Run) -> None:
+    """And with what it is about, before its text."""
+    line = run("--as", "ada", "log", "the login test\nfails", "--to", "bob").id
+    assert re.fullmatch(
+        line + r'  by ada, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n\{"to": "bob"\}\n\nthe login test\nfails\n',
+        run("show", line).out,
+    )
+
+
+def test_recall_marks_what_no_longer_holds(repository: Path, run: Run) -> None:
+    """A successor first, the old one marked; a retracted one with the reason; to whom a message is."""
+    old = fact(run, "Sessions live long", "--body", "Fifteen minutes.")
+    new = run("--as", "ada", "supersede", old, "Sessions live longer").id
+    run("--as", "ada", "retract", fact(run, "Sessions are short"), "--why", "wrong branch")
+    run("--as", "ada", "log", "look at this", "--to", "bob")
+    found = run("recall", "sessions", "live", "long").out
+    assert found.index(new) < found.index(f". {old}")
+    assert f", superseded by {new}\n" in found
+    assert "   retracted: wrong branch\n" in run("recall", "short").out
+    assert re.search(r"\n   by ada, to bob, 2\S+Z\n", run("recall", "--to", "bob").out)
+    done = run("recall", "sessions", "--kind", "fact,log")
+    assert (done.code, "'fact,log' is no kind of entry" in done.err) == (2, True)
+
+
+def test_scores_have_two_decimals(repository: Path, run: Run) -> None:
+    """Never an exponent; without words there is no score."""
+    id = fact(run)
+    assert re.match(r"1\. \S+  (<0\.01|\d+\.\d\d)  Sessions expire\n", run("recall", "sessions").out)
+    assert run("recall", "--kind", "fact").out.startswith(f"1. {id}  Sessions expire\n")
+
+
+@pytest.mark.parametrize("name", ["staus", "Title", "depend_on", "scopes"])
+def test_a_field_that_is_misspelt_is_refused(repository: Path, run: Run, name: str) -> None:
+    """It names the nearest; any other unknown name is a field of one's own."""
+    done = run("--as", "ada", "remember", "x", "--set", f"{name}=done")
+    assert (done.code, "did you mean" in done.err) == (2, True)
+    assert fact(run, "x", "--set", "jira=SHOP-7", "--set", "status=done")
+
+
+def test_joining_says_who_acts(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of another, against SWARM_AGENT, against --as."""
+    run("join", "ada", "--role", "backend")
+    assert run("join", "bob").out == (
+        "You are bob.\nada, who was the agent of this worktree, acts from here on by --as ada.\n"
+    )
+    assert json.loads(run("join", "eve", "--json").out)["replaced"] == "bob"
+    done = run("--as", "q", "join", "p")
+    assert (done.code, done.err) == (2, "swarm: --as q and join p: leave out --as, join takes the name.\n")
+    monkeypatch.setenv("SWARM_AGENT", "q")
+    done = run("join", "p")
+    assert done.code == 0
+    assert done.err == "swarm: SWARM_AGENT is q, and comes before who joined: unset it to act as p.\n"
+    run("log", "x")
+    assert "agent    ada, backend\n" in run("status").out
+    assert "agent    q (by --as)\n" in run("status").out
+
+
+def test_no_name_is_refused(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty --as is no way to be somebody else; an empty SWARM_AGENT is none."""
+    run("join", "ada")
+    for words in (["--as", "", "log", "x"], ["--as=", "status"], ["log", "x", "--as", ""]):
+        done = run(*words)
+        assert (done.code, done.err) == (2, "swarm: an agent needs a name, such as backend-2\n")
+    monkeypatch.setenv("SWARM_AGENT", "")
+    assert run("log", "x").code == 0
+
+
+def test_a_relative_swarm_home_is_refused(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be another ledger in each directory."""
+    monkeypatch.setenv("SWARM_HOME", "elsewhere")
+    for words in (["init"], ["status"], ["doctor"], ["git", "log"]):
+        done = run(*words)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("swarm: SWARM_HOME is 'elsewhere', which would be another place in each directory")
+    assert not (repository / "elsewhere").exists()
+
+
+def test_a_directory_that_was_deleted(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line and exit code 2, no traceback."""
+    gone = repository / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for words in (["status"], ["init"], ["git", "log"], ["doctor"], ["--as", "ada", "log", "x"]):
+        done = run(*words)
+        assert (done.code, done.err) == (2, "swarm: the current directory was deleted; change to one that exists.\n")
+    monkeypatch.chdir(repository)
 
 
 def test_who_acts(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm import Agent, BadInput, Env, Swarm
+from swarm import Agent, BadInput, Env, Filters, NotFound, Swarm
 from swarm.check import check
 from swarm.exchange import copy_files, export, import_entries
 from swarm.talks import import_conversations
@@ -146,6 +146,20 @@ def test_a_copy_of_the_files(ada: Agent, tmp_path: Path) -> None:
         copy_files(ada._swarm.store, str(tmp_path / "copy"))
 
 
+def test_what_was_retracted_elsewhere_says_so(ada: Agent, eve: Agent) -> None:
+    """A tombstone that was imported tells by whom and why, of a dated entry and of a page."""
+    fact, page = ada.remember("TTL is 15"), ada.remember("Login", kind="entity", type="topic")
+    ada.retract(fact.id, "wrong branch")
+    ada.retract(page.id, "renamed")
+    import_entries(eve, eve._swarm.store, lines(ada))
+    for id, why in ((fact.id, "wrong branch"), (page.id, "renamed")):
+        shown = eve.show(id)
+        assert shown.retracted and (shown.retracted.by, shown.retracted.why) == ("ada", why)
+        assert (shown.text, shown.body) == ("", "")
+        with pytest.raises(NotFound, match=f"was retracted by ada: {why}"):
+            eve.edit(id, "x")
+
+
 def test_a_conversation_becomes_log_entries_of_its_speakers(
     memory_swarm: Callable[[str], Swarm], tmp_path: Path
 ) -> None:
@@ -160,7 +174,7 @@ def test_a_conversation_becomes_log_entries_of_its_speakers(
     swarm = memory_swarm("one")
     done = import_conversations(swarm, str(path))
     assert (done.written, done.skipped) == (3, 0)
-    hits = swarm.reader().recall("turn", by="ann-lee")
+    hits = swarm.reader().recall("turn", Filters(by="ann-lee"))
     assert {(hit.ref, hit.valid_from, hit.room) for hit in hits} == {
         ("D1:1", "2023-05-08T13:56:00Z", "session-1"),
         ("D1:3", "2023-05-08T13:56:00Z", "session-1"),

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,12 @@ def test_from_a_directory_below(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
 def test_nothing_outside_the_ledger_s_home_is_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worktree and the user's own git files stay as they are."""
+    """The worktree (the view apart, which git is told not to see) and the user's own git files stay as they are."""
 
     def files() -> dict[str, bytes]:
         found = (path for path in tmp_path.rglob("*") if path.is_file())
-        return {str(path): path.read_bytes() for path in found if "/.git/swarm/" not in str(path)}
+        ours = ("/.git/swarm/", "/.swarm/ledger/", "/.git/info/exclude")
+        return {str(path): path.read_bytes() for path in found if not any(part in str(path) for part in ours)}
 
     make(tmp_path / "repository")
     monkeypatch.chdir(tmp_path / "repository")
@@ -110,21 +112,26 @@ def test_nothing_outside_the_ledger_s_home_is_written(
     assert files() == before
 
 
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that any user reaches: those above tmp_path are for its owner alone."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
-def test_a_place_that_may_not_be_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_that_may_not_be_written(run: Run, open_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A denied write says so and names SWARM_HOME; nothing is lost and reading without a name works."""
-    make(tmp_path / "repository")
-    monkeypatch.chdir(tmp_path / "repository")
+    make(open_directory / "repository")
+    monkeypatch.chdir(open_directory / "repository")
     works(run)
-    home = tmp_path / "repository/.git/swarm"
+    home = open_directory / "repository/.git/swarm"
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
     for directory, _, names in os.walk(home):
         for name in names:
             os.chmod(Path(directory) / name, 0o444)
         os.chmod(directory, 0o555)
-    for parent in [home, *home.parents]:
-        if tmp_path.parents[2] in parent.parents:
-            os.chmod(parent, os.stat(parent).st_mode | 0o055)
     try:
         done = subprocess.run(
             [*as_nobody, sys.executable, "-m", "swarm", "--as", "ada", "log", "x"],
@@ -142,3 +149,4 @@ def test_a_place_that_may_not_be_written(run: Run, tmp_path: Path, monkeypatch: 
     assert "Set SWARM_HOME to a directory that may be written" in done.stderr
     assert done.stderr.count("\n") <= 2
     works(run)
+    monkeypatch.chdir("/")

@@ -32,10 +32,42 @@ def test_joining_again_is_the_same_agent_with_nothing_read(memory_swarm: Callabl
     second = swarm.join("backend")
     assert (first.name, second.name) == ("backend", "backend")
     assert first.session.id != second.session.id
-    assert first.session.role == "owns the API"
+    assert (first.session.role, second.session.role) == ("owns the API", "owns the API")
     assert (first.session.last(fact.id), second.session.last(fact.id)) == (fact.version, None)
     joined = swarm.agent()
     assert joined and joined.session == second.session
+    assert swarm.join("backend", role="QA").session.role == "QA"
+
+
+def test_whoever_joins_in_the_place_of_another_is_told(memory_swarm: Callable[[str], Swarm]) -> None:
+    """The other keeps its name and role, and acts by name."""
+    swarm = memory_swarm("one")
+    assert swarm.join("ada", role="backend").replaced is None
+    assert swarm.join("ada").replaced is None
+    carol = swarm.join("carol")
+    assert (carol.replaced, carol.session.role) == ("ada", None)
+    ada = swarm.agent("ada")
+    assert ada and (ada.name, ada.session.role) == ("ada", "backend")
+    assert [(one.name, one.role, one.joined) for one in swarm.status().agents] == [
+        ("ada", "backend", True),
+        ("carol", None, True),
+    ]
+
+
+def test_members_are_those_who_joined_and_those_who_act_by_name(memory_swarm: Callable[[str], Swarm]) -> None:
+    """Each with its worktree, by name."""
+    one, two = memory_swarm("one"), memory_swarm("two")
+    one.join("backend")
+    for swarm in (one, two):
+        swarm.agent("backend")
+        swarm.agent("qa")
+    assert [(member.name, Path(member.directory).name, member.joined) for member in one.sessions.members()] == [
+        ("backend", "one", True),
+        ("backend", "two", False),
+        ("qa", "one", False),
+        ("qa", "two", False),
+    ]
+    assert all(member.present for member in one.sessions.members())
 
 
 def test_a_name_that_another_worktree_has_gets_a_suffix(memory_swarm: Callable[[str], Swarm]) -> None:
