@@ -132,6 +132,7 @@ class GitStore:
         self._first_tenure = True
         self._mailbox = None
         self._views: Views | None = None
+        self._others = 0
         try:
             os.makedirs(f"{self.home}/tmp", exist_ok=True)
             self._spool = Spool(f"{self.home}/queue", self._env)
@@ -281,7 +282,7 @@ class GitStore:
                     self._lock.release()
                 else:
                     outcome = self._lead(name)
-                    messages = mailbox.wait(0)
+                    messages = mailbox.wait(0 if outcome else pause)
                     if outcome is not None:
                         return outcome, True
             else:
@@ -303,6 +304,7 @@ class GitStore:
         with self._tenure() as (unclean, expected):
             outcome, expected = self._leader.serve(name, leftovers=unclean, expected=expected)
             self._first_tenure = False
+            self._others = expected
             if self._leader.left_in_order:
                 self._lock.write_note(str(expected))
         return outcome
@@ -340,17 +342,17 @@ class GitStore:
             from .compact import compact_if_due  # here, as in `doctor`: a command that reads starts without it
 
             compact_if_due(self.home, self._env)
-            self._refresh_views(writers_wait=bool(waiting))
+            self._refresh_views(busy=bool(waiting) or self._others > 0)
 
-    def _refresh_views(self, writers_wait: bool) -> None:
-        """Show what was written in the worktrees that have a view."""
+    def _refresh_views(self, busy: bool) -> None:
+        """Show what was written in the worktrees that have a view; now and then only while others write too."""
         if not os.path.isdir(f"{self.home}/views"):
             return
         if self._views is None:
             from .views import Views
 
             self._views = Views(self.home, self._env)
-        self._views.refresh_if_due(self, writers_wait)
+        self._views.refresh_if_due(self, busy)
 
     def advance(self, step: Callable[[CommitId | None], Joining | CommitId | None]) -> CommitId | None:
         """Move the branch to where `step`, told the tip, says; the tip after. See Leader.advance.
@@ -449,11 +451,11 @@ class GitStore:
         """See Store.close."""
         if self._pid != os.getpid():
             return
+        if self._views is not None:
+            self._views.close(self)
+            self._views = None
         self._state.close()
         self._lock.close()
-        if self._views is not None:
-            self._views.close()
-            self._views = None
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
@@ -469,12 +471,27 @@ _STORES: weakref.WeakSet[GitStore] = weakref.WeakSet()
 _INHERITED: list[State] = []
 
 
-def _after_fork() -> None:
-    for store in list(_STORES):
+_forking: list[GitStore] = []
+
+
+def _before_fork() -> None:
+    # No thread may be inside SQLite: the locks of the library itself would stay held in the child.
+    _forking[:] = sorted(_STORES, key=id)
+    for store in _forking:
+        store._mutex.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for store in _forking:
+        store._mutex.release()
+
+
+def _after_fork_in_child() -> None:
+    for store in _forking:
         store._leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 @contextlib.contextmanager

@@ -151,8 +151,12 @@ class Spool:
             except FileNotFoundError:  # its writer withdrew it, or somebody deleted the directories
                 self.make()
                 continue
-            except OSError:
+            except PermissionError:  # another user's
                 self._put_aside(name)
+                continue
+            except OSError:  # of this process, or of the moment
+                with contextlib.suppress(OSError):
+                    os.rename(taken, f"{self._root}/new/{name}")
                 continue
             try:
                 request = decode_request(data)

@@ -285,10 +285,12 @@ class State:
 
     def heal(self, error: sqlite3.Error) -> None:
         """After `error`: begin with a new connection, and with a new file where this one is damaged."""
-        if isinstance(error, sqlite3.OperationalError):
-            self.close()  # its files may have been deleted under it
-        else:
+        if not isinstance(error, sqlite3.OperationalError):
             self.discard()
+        elif "no such" in str(error):  # a table or a column: sound to SQLite, but not ours
+            self.remove()
+        else:
+            self.close()  # its files may have been deleted under it
 
     def forget(self) -> None:
         """Have the next `catch_up` build everything anew; call inside `writing`."""
