@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .converge import converge
+from .hands_view import beside, burst, raced, seen
 from .row import Row
 from .table import main as measure
 
@@ -12,6 +13,10 @@ __all__ = ["main"]
 
 ROWS: dict[str, Row] = {
     "converge": converge,
+    "burst": burst,
+    "raced": raced,
+    "beside": beside,
+    "seen": seen,
 }
 
 

@@ -20,10 +20,12 @@ __all__ = ["Views", "find", "main_worktree", "turn_off", "turn_on"]
 
 _PAUSE_S = 0.02
 _SHARE = 20
-"""While writers are waiting, views take at most one part in so many of the time."""
+"""While several write, views take at most one part in so many of the time."""
 
 _AT_ONCE = 64
 """So many files at most are brought up to date by a process that has a writer waiting for its return."""
+
+_ROUNDS = 3
 
 _FILE = "view.json"
 
@@ -105,26 +107,30 @@ class Views:
     def __init__(self, home: str, env: Env) -> None:
         self._home, self._env = home, env
         self._open: dict[str, View] = {}
+        self._skipped = False
 
-    def refresh_if_due(self, store: Store, writers_wait: bool) -> None:
-        """Bring every view up to date, unless writers wait and it was done lately. Never fails, never waits.
+    def refresh_if_due(self, store: Store, busy: bool) -> None:
+        """Bring every view up to date, unless others write too and it was done lately. Never fails, never waits.
 
-        A view that another process is at is left to it: it looks again before it lets go.
+        What is left undone is done by those others, by a watcher, or at the end of this process. A view that another
+        process is at is left to it: it looks again before it lets go.
         """
+        self._skipped = False
         for view in self._registered():
             try:
                 due = os.stat(f"{view.registration}/lock").st_mtime
             except FileNotFoundError:
                 due = 0.0
             now = self._env.now()
-            if writers_wait and now < due < now + 60:
+            if busy and now < due < now + 60:
+                self._skipped = True
                 continue
             with contextlib.suppress(OSError, sqlite3.Error, SwarmError):
-                self._refresh(view, store)
+                self._refresh(view, store, busy)
 
-    def _refresh(self, view: View, store: Store) -> None:
-        shown = None
-        while shown != (shown := store.tip()):  # whoever wrote meanwhile found the lock taken
+    def _refresh(self, view: View, store: Store, busy: bool) -> None:
+        for _ in range(1 if busy else _ROUNDS):
+            shown = store.tip()
             if not view.lock.try_acquire():
                 return
             try:
@@ -135,6 +141,8 @@ class Views:
                 os.utime(f"{view.registration}/lock", (ended + pause, ended + pause))
             finally:
                 view.lock.release()
+            if store.tip() == shown:  # else whoever wrote meanwhile may have found the lock taken
+                return
 
     def _registered(self) -> Iterator[View]:
         base = f"{self._home}/views"
@@ -155,8 +163,10 @@ class Views:
             if os.path.isdir(view.worktree) and os.path.exists(f"{base}/{name}/{_FILE}"):
                 yield view
 
-    def close(self) -> None:
-        """Release descriptors."""
+    def close(self, store: Store) -> None:
+        """Do what was skipped, and release descriptors."""
+        if self._skipped:
+            self.refresh_if_due(store, busy=False)
         for view in self._open.values():
             view.close()
         self._open.clear()
