@@ -184,7 +184,7 @@ class GitStore:
     def _reading(self, action: Callable[[State], _T]) -> _T:
         """`action` on the cache as of one commit; again on a new one where the old proves damaged or was deleted."""
         with self._mutex, _reporting():
-            for _ in range(3):
+            for _ in range(10):
                 state = self._state
                 try:
                     state = self._fresh()
@@ -196,7 +196,9 @@ class GitStore:
                         state.forget()
                 except sqlite3.Error as error:
                     state.heal(error)
-            return action(self._fresh())
+            raise Busy(
+                f"{self.home}/state.db is replaced or damaged again and again; end what does it, then try again."
+            )
 
     def read(self, path: str) -> Version | None:
         """See Store.read."""

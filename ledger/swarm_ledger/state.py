@@ -82,8 +82,11 @@ class State:
         except BaseException:
             db.close()
             raise
-        self._inode = os.stat(self._path).st_ino
         self._db = db
+        try:
+            self._inode = os.stat(self._path).st_ino
+        except FileNotFoundError:
+            self._inode = -1  # deleted already: the next access opens another
         return db
 
     def _retrying(self, action: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
@@ -287,7 +290,8 @@ class State:
         """After `error`: begin with a new connection, and with a new file where this one is damaged."""
         if not isinstance(error, sqlite3.OperationalError):
             self.discard()
-        elif "no such" in str(error):  # a table or a column: sound to SQLite, but not ours
+        elif "no such" in str(error) or "disk I/O" in str(error):
+            # A table that is not there; or a write-ahead log that belongs to a file that was deleted.
             self.remove()
         else:
             self.close()  # its files may have been deleted under it
