@@ -65,10 +65,14 @@ def differing(ledger: str, ours: CommitId | None, theirs: CommitId) -> Differing
 def _steps(ledger: str, ours: CommitId, theirs: CommitId) -> list[Step]:
     """The commits of both, parents first, back to one, left out, that all of them descend from; or all."""
     steps, edge = _log(ledger, f"{ours}...{theirs}")
-    while len(edge) > 1:
-        # What is common to both is not all known to each of the rest, so go back to where it all began.
-        common = git(ledger, "merge-base", "--octopus", *edge, absent=True).decode().split()
-        steps, edge = _log(ledger, ours, theirs, *(f"^{common[0]}" for _ in common[:1]))
+    while edge:
+        # Some may not know all that is common to both sides: they began elsewhere, or on another of its commits. Then
+        # go back to where it all began.
+        began = not all(step.parents for step in steps)
+        if len(edge) == 1 and not began:
+            break
+        common = [] if began else git(ledger, "merge-base", "--octopus", *edge, absent=True).decode().split()
+        steps, edge = _log(ledger, ours, theirs, *(f"^{commit}" for commit in common[:1]))
     return steps
 
 

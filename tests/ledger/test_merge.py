@@ -210,7 +210,7 @@ def test_what_does_not_parse_is_merged_as_text(path: str) -> None:
     assert (merged.text, merged.lost) == (b"[x", ("text",))
 
 
-WORDS = ("title", "tag", "untag", "line", "unline", "reline", "log", "odd", "garbage", "retract", "delete")
+WORDS = ("title", "tag", "untag", "line", "unline", "reline", "log", "odd", "settings", "garbage", "retract", "delete")
 WRITE = st.tuples(st.sampled_from(WORDS), st.integers(0, 5))
 EVENT = st.tuples(st.integers(0, 2), st.one_of(st.integers(0, 2), WRITE, WRITE, WRITE), st.integers(0, 3))
 """(host, a host to merge with or a write, a clock's step)."""
@@ -223,9 +223,11 @@ class Hosts:
 
     def __init__(self, seed: int) -> None:
         self.world = World()
+        self.rng = random.Random(seed)
         start = self.world.write(None, "swarm", {SETTINGS: b"format: 1\n", FACT: fact()}, 1_700_000_000)
         self.tips = [start] * 3
-        self.rng = random.Random(seed)
+        if self.rng.random() < 0.3:  # ledgers that began apart
+            self.tips[1:] = [self.world.write(None, f"{n}", {SETTINGS: b"format: 1\n"}, 1) for n in range(2)]
         self.at = 1_700_000_000
         self.added: set[bytes] = set()
         self.removed: set[bytes] = set()
@@ -257,7 +259,10 @@ class Hosts:
             lines.insert(place, token.encode() + b"\n")
             return {ODD: b"".join(lines)}
         if now is None:
-            return {FACT: fact(f"{token}\n")}
+            return {path: fact(f"{token}\n")}
+        if kind == "settings":
+            settings = self.world.text(self.tips[host], SETTINGS) or b""
+            return {SETTINGS: settings + f"k{len(self.world.commits)}: {token}\n".encode()}
         if kind == "garbage":
             return {path: now + b"---\n" + token.encode() if place else b"no front matter " + token.encode()}
         if kind == "delete":

@@ -230,6 +230,20 @@ def test_criss_cross_by_two_remotes(tmp_path: Path, host: Hosts, remote: str) ->
     assert len([path for path, _ in a.store.paths("contested/")]) == 1
 
 
+def test_a_ledger_that_began_apart_is_not_taken_for_older(host: Hosts) -> None:
+    """What a third host wrote before it first synced is no ancestor of what two others have in common."""
+    a, b, c = host("a"), host("b"), host("c")
+    settings = a.text("swarm.yaml") or b""
+    a.sync()
+    a.put("swarm.yaml", settings + b"rooms: a\n", settings)
+    c.put("swarm.yaml", settings + b"theme: c\n", settings)
+    b.sync()
+    c.sync()
+    a.sync()
+    assert a.text("swarm.yaml") == settings + b"rooms: a\ntheme: c\n"
+    a.sync()
+
+
 def test_a_retraction_stands_against_an_edit(host: Hosts) -> None:
     """The edit is in a contested entry, and the retracted entry stays away."""
     a, b = host("a"), host("b")
