@@ -143,6 +143,9 @@ class View:
         manifest = self.manifest
         done = 0
         with self.opened() as files:
+            if self.lock.note():
+                self._heal(files, store)
+            self.lock.write_note("at work")
             if self.is_gone(files):
                 manifest.clear()  # deleted as a whole, which costs nothing: it comes back
             changes = store.changes(manifest.mark)
@@ -165,7 +168,18 @@ class View:
                 current = store.read(left.path) if found else None
                 if found and current and found.blob == current.blob:
                     files.aside.remove(left.name)  # of a process that died before the exchange
+            self.lock.write_note("")
         return done
+
+    def _heal(self, files: Files, store: Store) -> None:
+        """After a process that died at work: texts of the ledger that it put in place are known for what they are."""
+        with self.manifest.writing():
+            for path, row in self.manifest.rows().items():
+                with contextlib.suppress(OSError, BadInput):
+                    if self.is_edited(files.tree, row):
+                        found = files.tree.read(path)
+                        if found.blob in versions_of(store, path):
+                            self.know(path, found.blob, found)
 
     def show(self, store: Store) -> int:
         """`refresh`, alone, for whoever has nothing else to do here. Raises Busy, StorageError."""
@@ -206,7 +220,7 @@ class View:
                 else:
                     shown = row.version == version.blob or self._replace(files, row, version)
             except OSError as error:
-                if error.errno not in _IN_THE_WAY or not os.access(files.aside.fd, os.W_OK):
+                if error.errno not in _IN_THE_WAY or not os.access(".", os.W_OK, dir_fd=files.aside.fd):
                     raise
                 manifest.set_problem(path, f"{os.strerror(error.errno)}: a file of the ledger belongs here")
                 continue
