@@ -203,7 +203,8 @@ class Handwork:
                 new = entry.text[len(old) :] if entry.text.startswith(old) else entry.text
                 ops.append(self._said(new.strip("\r\n"), entry.id))
         taken = Taken("logged" if ops else "kept", row.path, ops[0].entry if ops else row.path)
-        return Write(taken, tuple(ops), row, True, moved_from)
+        # It stands for no version of the ledger, so that the ledger's takes its place.
+        return Write(taken, tuple(ops), row._replace(version=found.blob), True, moved_from)
 
     def _said(self, text: str, ref: str | None = None) -> Append:
         at = datetime.fromtimestamp(int(self._env.now()), UTC)

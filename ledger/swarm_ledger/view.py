@@ -198,7 +198,7 @@ class View:
 
     def is_gone(self, files: Files) -> bool:
         """Whether there is not a single file, where there were some."""
-        return self.manifest.mark is not None and next(files.tree.walk(), None) is None
+        return self.manifest.count() > 0 and next(files.tree.walk(), None) is None
 
     def _wanted(self, changes: Changes) -> dict[str, Version | None]:
         now = {change.path: change.version for change in changes.changes if is_shown(change.path)}
