@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import threading
@@ -92,7 +91,9 @@ def create_repository(home: str, env: Env) -> None:
                 for name in os.listdir(home):  # what was derived from a ledger that is gone
                     if name.startswith("state.db"):
                         os.unlink(f"{home}/{name}")
-                shutil.rmtree(f"{home}/index", ignore_errors=True)
+                from shutil import rmtree
+
+                rmtree(f"{home}/index", ignore_errors=True)
             except OSError:
                 if not os.path.isdir(ledger):  # another process was first
                     raise
@@ -459,6 +460,7 @@ class GitStore:
         self._state.close()
         self._lock.close()
         if self._mailbox is not None:
+            self._spool.leave(self._mailbox.token)
             self._mailbox.close()
             self._mailbox = None
 

@@ -35,9 +35,9 @@ _OPS: dict[str, type[Put] | type[Delete] | type[Append]] = {"put": Put, "delete"
 
 def encode_request(request: Request) -> bytes:
     """A request as one line of JSON."""
-    fields = {name: getattr(request, name) for name in Request.__slots__}
+    fields = {name: getattr(request, name) for name in Request._fields}
     fields["ops"] = [
-        {"op": type(op).__name__.lower(), **{name: _text(getattr(op, name)) for name in op.__slots__}}
+        {"op": type(op).__name__.lower(), **{name: _text(getattr(op, name)) for name in op._fields}}
         for op in request.ops
     ]
     return json.dumps(fields, ensure_ascii=False).encode()
@@ -151,7 +151,7 @@ class Spool:
             except FileNotFoundError:  # its writer withdrew it, or somebody deleted the directories
                 self.make()
                 continue
-            except PermissionError:  # another user's
+            except (PermissionError, IsADirectoryError):  # another user's, or no request at all
                 self._put_aside(name)
                 continue
             except OSError:  # of this process, or of the moment
@@ -212,6 +212,11 @@ class Spool:
         finally:
             os.close(fd)
         return True
+
+    def leave(self, reply: str) -> None:
+        """The writer with the mailbox `reply` writes no more: remove its file."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._spare(reply))
 
     def mailbox(self, token: str) -> Mailbox:
         """A mailbox of that name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -177,7 +176,8 @@ class State:
 
     def meta(self, key: str) -> Any:
         """One value of: commit, epoch, seq, format."""
-        return self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
 
     def commit(self) -> CommitId | None:
         """The commit that the cache reflects."""
@@ -284,7 +284,7 @@ class State:
     def put_commit(self, commit: CommitId, head: bytes) -> None:
         """Record the commit that the cache reflects from now on; `head` is its content."""
         self.db.execute("UPDATE meta SET value = ? WHERE key = 'commit'", (bytes.fromhex(commit),))
-        self.db.execute("UPDATE meta SET value = ? WHERE key = 'head'", (head,))
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES ('head', ?)", (head,))
 
     def heal(self, error: sqlite3.Error) -> None:
         """After `error`: begin with a new connection, and with a new file where this one is damaged."""
@@ -315,7 +315,7 @@ class State:
         if old is None:
             for table in ("files", "gone", "trees", "requests"):
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from this line
-            self.db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(8),))
+            self.db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (os.urandom(8).hex(),))
             self.db.execute("UPDATE meta SET value = 0 WHERE key = 'seq'")
         else:
             # A power loss may have taken the cache back to an older commit, while the search index noted numbers
