@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .decide import is_log_file, trailers
 from .errors import Refused
@@ -14,8 +14,7 @@ from .store import BlobId, CommitId, Request, Version
 __all__ = ["CacheError", "Chain", "Joining", "TreeCache"]
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(NamedTuple):
     """A merge commit to be: its second parent, who makes it, and what it writes onto its first."""
 
     theirs: CommitId

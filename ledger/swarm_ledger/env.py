@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .errors import StorageError
 
@@ -93,12 +93,11 @@ def _no_point(name: str) -> None:
     """Nothing happens at a named point unless a test asks for it."""
 
 
-@dataclass(frozen=True)
-class Env:
+class Env(NamedTuple):
     """Everything that the ledger takes from the outside. The defaults are the real world."""
 
-    disk: Disk = field(default_factory=Disk)
-    rng: random.Random = field(default_factory=random.SystemRandom)
+    disk: Disk = Disk()
+    rng: random.Random = random.SystemRandom()
     now: Callable[[], float] = time.time
     """POSIX seconds."""
     monotonic: Callable[[], float] = time.monotonic

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 
 from .errors import Damaged, NotFound
@@ -28,6 +27,8 @@ def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0, absent:
 
     With `absent`, the exit code 1, by which some commands say that there is no such thing, is no failure.
     """
+    import subprocess  # takes a while to load, and most commands need no git
+
     command = ["git", f"--git-dir={ledger}", *arguments]
     if nice:
         command = ["nice", "-n", str(nice), *command]

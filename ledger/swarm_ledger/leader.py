@@ -12,7 +12,6 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from . import refs
 from .chain import CacheError, Chain, Joining, TreeCache
@@ -226,7 +225,7 @@ class Leader:
                 if isinstance(target, Joining):
                     writes = _needed(target.writes, state)
                     chain = Chain(tip, state, self._cache)
-                    aim = chain.join(replace(target, writes=writes))
+                    aim = chain.join(target._replace(writes=writes))
                     keep = self._write_pack(chain)
                 else:
                     aim = target

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .emitter import json_line
 from .errors import BadInput
@@ -30,8 +32,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _HEADER = re.compile(rb'---\nkind: log\nby: "([a-z0-9._-]+)"\nday: "([0-9]{4}-[0-9]{2}-[0-9]{2})"\n---\n')
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One section of a log. `meta` is plain data, as `to task tags room entities valid_from ref`."""
 
     id: EntryId
@@ -39,7 +40,7 @@ class LogEntry:
     at: datetime
     """With a time zone; on the day of `id` in UTC. Kept to the second."""
     text: str
-    meta: dict[str, object] = field(default_factory=dict)
+    meta: Mapping[str, object] = MappingProxyType({})
 
 
 def header(agent: str, day: date) -> bytes:

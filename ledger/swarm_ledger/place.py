@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import BadInput, NotFound
 
@@ -29,8 +29,7 @@ _NETWORK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """`home` holds the ledger and all that is derived from it.
 
     The other fields are None outside a repository; `worktree` is None in a bare one.

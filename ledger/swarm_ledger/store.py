@@ -7,8 +7,7 @@ agent, and moves its tip only by compare-and-swap. Every update names the versio
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 __all__ = [
     "Append",
@@ -33,8 +32,7 @@ CommitId = NewType("CommitId", str)
 """A commit of the ledger, 40 hex digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Write `text` at `path`. `base` is the version that it replaces, or None where nothing may be yet."""
 
     entry: str
@@ -43,8 +41,7 @@ class Put:
     base: BlobId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """Remove `path`, which must still be at `base`."""
 
     entry: str
@@ -52,8 +49,7 @@ class Delete:
     base: BlobId
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Add `section` to the newest file in `directory`; a new file starts with `header`.
 
     An append names no version and is never refused because others write too. The store starts a new file when
@@ -69,8 +65,7 @@ class Append:
 Op = Put | Delete | Append
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Writes of one agent that land in one commit or not at all.
 
     `id` makes it idempotent: a request is in history at most once, however often it is submitted.
@@ -86,8 +81,7 @@ class Request:
     trailers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The acknowledgement: `commit` is on disk and on the branch. `paths` is one path for each op, in order."""
 
     request: str
@@ -95,8 +89,7 @@ class Receipt:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """The text at a path: `blob` names it."""
 
     path: str
@@ -104,8 +97,7 @@ class Version:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """One commit of the ledger, as history shows it. `trailers` keeps order and repeats; `at` is POSIX seconds."""
 
     id: CommitId
@@ -114,20 +106,18 @@ class Commit:
     at: int
     subject: str
     trailers: tuple[tuple[str, str], ...]
-    changed: tuple[tuple[str, BlobId | None], ...] = field(default=())
+    changed: tuple[tuple[str, BlobId | None], ...] = ()
     """(path, version after this commit; None where it was removed)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A path that changed; `version` is None where it was removed."""
 
     path: str
     version: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """What changed after a mark. `mark` is where to go on from.
 
     When `complete` is True the list is every path that exists (the mark was unknown: start from nothing).
