@@ -122,7 +122,7 @@ def read_conversations(path: str) -> list[Conversation]:
     items = found if isinstance(found, list) else [found]
     if not items:
         raise BadInput(f"{path}: holds no conversation.")
-    conversations = [_Reader(path, number).conversation(item) for number, item in enumerate(items, 1)]
+    conversations = [_Parser(path, number).conversation(item) for number, item in enumerate(items, 1)]
     names = [conversation.name for conversation in conversations]
     for name in names:
         if names.count(name) > 1:
@@ -157,7 +157,7 @@ def pooled(parts: Iterable[Recall]) -> Recall:
     return Recall(total, {k: value / total if total else 0.0 for k, value in sums.items()})
 
 
-class _Reader:
+class _Parser:
     """Reads one conversation of a file, and says where it stopped."""
 
     def __init__(self, path: str, number: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from swarm_ledger import logbook
 from swarm_ledger.entry import FIELD_ORDER, Document
+from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import ALPHABET, KINDS, path_of
 from swarm_ledger.schema import MODELS, validate
 
@@ -58,3 +59,36 @@ def test_limits() -> None:
     assert f"`{ALPHABET}`" in TEXT
     assert f"has {logbook.ENTRIES_PER_FILE} sections" in TEXT
     assert f"over {logbook.BYTES_PER_FILE:,} bytes" in TEXT
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "limit"),
+    [
+        *(("fact", "title", 200), ("fact", "key", 200), ("task", "scope", 4096), ("contested", "path", 4096)),
+        *(("task", "acceptance", 16384), ("tombstone", "why", 16384), ("url", "url", 4096)),
+        ("command", "command", 16384),
+    ],
+)
+def test_limits_of_texts(kind: str, field: str, limit: int) -> None:
+    """Each number of the page is what the schema takes, and no character more."""
+    common = {"id": f"{kind}-261121-7k3q9m2x", "kind": kind, "title": "t", "by": "ada", "at": "2026-11-21T10:54:03Z"}
+    sides = [{"version": "0" * 40}, {"version": "1" * 40}]
+    needed = {
+        "contested": {"sides": sides},
+        "tombstone": {"of": "fact-261121-7k3q9m2x", "version": "0" * 40},
+        "url": {"id": "fact-261121-7k3q9m2x", "kind": "fact"},
+        "command": {"id": "fact-261121-7k3q9m2x", "kind": "fact"},
+    }.get(kind, {})
+
+    def entry(size: int) -> dict[str, object]:
+        text = {"key": "a.", "url": "a:"}.get(field, "x")
+        value: object = text + "x" * (size - len(text))
+        if field in ("url", "command"):
+            whole = {"url": value} if field == "url" else {"command": value, "exit": 0, "sha256": "0" * 64}
+            return {**common, **needed, "citations": [whole]}
+        return {**common, **needed, field: [value] if field == "scope" else value}
+
+    validate(entry(limit), "")
+    with pytest.raises(BadInput, match=f"at most {limit}"):
+        validate(entry(limit + 1), "")
+    assert (f"{limit:,}" if limit > 999 else f"at most {limit}") in TEXT

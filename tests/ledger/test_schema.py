@@ -119,6 +119,17 @@ def test_missing_fields(kind: str, field: str) -> None:
     assert problem(kind, {field: REMOVED}) == f"{field}: it is missing"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_of_null_is_absent(kind: str) -> None:
+    """Also where the field is a list or a number; one that must be there is missing."""
+    named = set(MODELS[kind].model_fields)
+    required = {name for name, field in MODELS[kind].model_fields.items() if field.is_required()}
+    fields = {name: VALID[kind][name] for name in required}
+    either = {"of": VALID[kind]["of"]} if kind == "contested" else {}
+    validate({**fields, **dict.fromkeys(named - required), **either}, "")
+    assert problem(kind, {"by": None}) == "by: it is missing"
+
+
 @pytest.mark.parametrize("kind", ["memo", "", "Fact", 1, None, ["fact"], REMOVED])
 def test_unknown_kinds(kind: object) -> None:
     """What is none of the kinds is refused with their names."""

@@ -16,7 +16,7 @@ import swarm
 
 from .conftest import Ran
 
-HEAVY = ("pydantic", "git", "torch", "textual", "numpy", "click")
+HEAVY = ("pydantic", "git", "torch", "textual", "numpy", "click", "dataclasses", "inspect")
 
 
 def test_all_is_complete() -> None:
