@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .call import Call
-from .output import counted, say, say_json
+from .output import counted, say, say_json, short
 
 if TYPE_CHECKING:
     from swarm.api import Swarm
@@ -42,7 +42,7 @@ def run(call: Call) -> int:
         )
         return 0
     say(f"ledger   {status.ledger}")
-    say(f"tip      {status.tip or 'no commit yet'}")
+    say(f"tip      {short(status.tip) if status.tip else 'no commit yet'}")
     say("entries  " + (", ".join(counted(number, kind) for kind, number in status.entries.items()) or "none yet"))
     for one in status.agents:
         role = f", {one.role}" if one.role else ""
