@@ -229,12 +229,11 @@ def test_a_recount_tells_what_is_lost_and_what_is_there_twice(tmp_path: Path) ->
 
 
 def test_fsck_says_what_is_missing(tmp_path: Path) -> None:
-    """A ledger without one of its packs is not clean."""
+    """A ledger without its packs is not clean."""
     root = tmp_path / "repository"
     root.mkdir()
     with Swarm.init(str(root)) as swarm:
         swarm.join("ada").log("hello")
     for pack in (root / ".git/swarm/ledger.git/objects/pack").glob("*.pack"):
         pack.unlink()
-        break
-    assert "missing" in fsck(f"{root}/.git/swarm/ledger.git") or "broken" in fsck(f"{root}/.git/swarm/ledger.git")
+    assert "refs/heads/swarm-ledger: invalid sha1 pointer" in fsck(f"{root}/.git/swarm/ledger.git")
