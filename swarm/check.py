@@ -115,7 +115,7 @@ def _document(
 def _path(entry: str) -> str:
     """Where the entry that a trailer names lies; "" for what is no file of its own."""
     try:
-        return entry if entry == SETTINGS else path_of(entry)
+        return entry if entry == SETTINGS or entry.startswith("log/") else path_of(entry)
     except BadInput:
         return ""
 

@@ -1,7 +1,8 @@
 """Every entry out of a ledger and into another: as JSON lines, or as a copy of the markdown files.
 
 One object an entry: `id`, `path`, `fields`, `body`. Where these would not give the file back byte for byte, `text`
-is the whole of it. A log gives one object for each of its entries.
+is the whole of it. A log gives one object for each of its entries, or where these would not give its files back, an
+object without an id for each file; so do the settings. An import into a new ledger gives the same tree.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from swarm_ledger import logbook
 from swarm_ledger.entry import Document
 from swarm_ledger.env import storage_error
 from swarm_ledger.errors import BadInput
+from swarm_ledger.gitstore import SETTINGS as FRESH
 from swarm_ledger.ids import EntryId, agent_name, id_of, kind_of, log_day, log_directory, path_of, quoted
+from swarm_ledger.objects import blob_id
 from swarm_ledger.schema import validate
 from swarm_ledger.store import Append, Op, Put, Store, Version
 from swarm_ledger.times import format_time, parse_time
+from swarm_ledger.view import SETTINGS, is_shown
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -42,11 +47,15 @@ class Imported:
 
 def export(store: Store) -> Iterator[dict[str, object]]:
     """Every entry of `store` in the order of paths, as data for JSON."""
-    for version in _versions(store):
-        if version.path.startswith("log/"):
-            yield from _log(version)
-        elif id := id_of(version.path):
-            yield _document(id, version)
+    for directory, versions in groupby(_versions(store), key=lambda version: version.path.rpartition("/")[0] + "/"):
+        if directory.startswith("log/"):
+            yield from _log(directory, list(versions))
+            continue
+        for version in versions:
+            if id := id_of(version.path):
+                yield _document(id, version)
+            elif version.path == SETTINGS:
+                yield _file(version)
 
 
 def copy_files(store: Store, directory: str) -> int:
@@ -87,6 +96,8 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
         except BadInput as error:
             raise BadInput(f"line {number}: {error}\nNothing was written.") from None
         there = known.get(op.entry) or _existing(store, op, known)
+        if isinstance(op, Put) and op.path == SETTINGS and there == FRESH.encode():
+            op, there = Put(op.entry, op.path, op.text, blob_id(FRESH.encode())), None  # as `swarm init` made them
         if there is None:
             known[op.entry] = content
             ops.append(op)
@@ -105,15 +116,35 @@ def _versions(store: Store) -> Iterator[Version]:
         yield from store.read_many(paths[start : start + _CHUNK]).values()
 
 
-def _log(version: Version) -> Iterator[dict[str, object]]:
+def _log(directory: str, versions: list[Version]) -> Iterator[dict[str, object]]:
+    """An agent's day. Where appending its entries anew would lead to other files, the files as they are."""
+    entries: list[dict[str, object]] = []
+    files: list[bytes] = []
     try:
-        entries = logbook.parse(version.text)
+        for version in versions:
+            for entry in logbook.parse(version.text):
+                section = logbook.section(entry)
+                files = _appended(files, logbook.header(entry.by, log_day(entry.id)), section)
+                fields = {"id": entry.id, "kind": "log", "by": entry.by, "at": format_time(entry.at), **entry.meta}
+                entries.append({"id": entry.id, "path": version.path, "fields": fields, "body": entry.text})
     except BadInput:
-        yield {"id": None, "path": version.path, "text": version.text.decode(errors="replace")}
-        return
-    for entry in entries:
-        fields = {"id": entry.id, "kind": "log", "by": entry.by, "at": format_time(entry.at), **entry.meta}
-        yield {"id": entry.id, "path": version.path, "fields": fields, "body": entry.text}
+        entries = []
+    names = [f"{directory}{number:04d}.md" for number in range(len(files))]
+    if [version.path for version in versions] == names and [version.text for version in versions] == files:
+        yield from entries
+    else:
+        yield from map(_file, versions)
+
+
+def _appended(files: list[bytes], header: bytes, section: bytes) -> list[bytes]:
+    """The files of a log after a section was added, as the store adds it."""
+    last = files[-1] if files else b""
+    full = logbook.count(last) >= logbook.ENTRIES_PER_FILE or len(last) + len(section) > logbook.BYTES_PER_FILE
+    return [*files, header + section] if full or not files else [*files[:-1], last + section]
+
+
+def _file(version: Version) -> dict[str, object]:
+    return {"id": None, "path": version.path, "text": version.text.decode(errors="replace")}
 
 
 def _document(id: EntryId, version: Version) -> dict[str, object]:
@@ -135,6 +166,8 @@ def _read(line: bytes) -> tuple[Op, object]:
         data = json.loads(line)
     except (ValueError, RecursionError):
         raise BadInput("is not JSON.") from None
+    if isinstance(data, dict) and data.get("id") is None and "path" in data:
+        return _whole_file(data.get("path"), data.get("text"))
     if not isinstance(data, dict) or not isinstance(data.get("id"), str):
         raise BadInput("is not an entry of an export: an object with an id.")
     id = EntryId(data["id"])
@@ -153,6 +186,15 @@ def _read(line: bytes) -> tuple[Op, object]:
     if document.fields.get("id") != id:
         raise BadInput(f"{id}: its fields say that it is {quoted(str(document.fields.get('id')))}.")
     return Put(id, path_of(id), document.data, None), document.data
+
+
+def _whole_file(path: object, text: object) -> tuple[Op, object]:
+    if not isinstance(path, str) or not isinstance(text, str):
+        raise BadInput("has neither an id nor a path and a text.")
+    if path != SETTINGS and not (path.startswith("log/") and is_shown(path)):
+        raise BadInput(f"{quoted(path)} is no file of a ledger that has no id.")
+    data = _encoded(text)
+    return Put(path, path, data, None), data
 
 
 def _log_op(id: EntryId, fields: dict[str, Any], body: str) -> tuple[Op, object]:
