@@ -18,7 +18,7 @@ def latency(context: Context) -> Outcome:
     worktree, origin = f"{context.directory}/lone", f"{context.directory}/latency"
     plaingit.make_worktree(worktree)
     swarm = ledgers.make(origin)
-    ledgers.populate(swarm, 5000, 1)
+    ledgers.populate(swarm, 5000, 8)
     swarm.index.catch_up()
     swarm.close()
     both: list[float] = []
