@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .errors import Damaged, NotFound
 
-__all__ = ["cat_blobs", "environment", "git"]
+__all__ = ["asks", "cat_blobs", "environment", "git"]
 
 
 def environment() -> dict[str, str]:
@@ -22,11 +22,19 @@ def environment() -> dict[str, str]:
     }
 
 
-def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0, absent: bool = False) -> bytes:
-    """Standard output of git run on the bare repository `ledger`. Raises Damaged with git's own first line.
+def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0) -> bytes:
+    """Standard output of git run on the bare repository `ledger`. Raises Damaged with git's own first line."""
+    return _run(ledger, arguments, stdin, nice, (0,))[1]
 
-    With `absent`, the exit code 1, by which some commands say that there is no such thing, is no failure.
-    """
+
+def asks(ledger: str, *arguments: str) -> bool:
+    """What git, run on `ledger`, answers by exit code 0 or 1. Raises Damaged for any other."""
+    return _run(ledger, arguments, b"", 0, (0, 1))[0] == 0
+
+
+def _run(
+    ledger: str, arguments: Sequence[str], stdin: bytes, nice: int, expected: tuple[int, ...]
+) -> tuple[int, bytes]:
     import subprocess  # takes a while to load, and most commands need no git
 
     command = ["git", f"--git-dir={ledger}", *arguments]
@@ -36,10 +44,10 @@ def git(ledger: str, *arguments: str, stdin: bytes = b"", nice: int = 0, absent:
         done = subprocess.run(command, input=stdin, capture_output=True, env=environment(), check=False)
     except FileNotFoundError:
         raise NotFound("git is not installed or not on PATH; install git 2.34 or later.") from None
-    if done.returncode and not (absent and done.returncode == 1):
+    if done.returncode not in expected:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
         raise Damaged(f"git {arguments[0]} failed on {ledger}: {lines[0]}. Run `swarm doctor`.")
-    return done.stdout
+    return done.returncode, done.stdout
 
 
 def cat_blobs(ledger: str, names: Iterable[str]) -> Iterator[bytes]:

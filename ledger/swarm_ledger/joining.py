@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from .decide import check_path
 from .errors import BadInput, Damaged, NotFound, Refused
+from .fork import Fork, Node, fork
 from .git import environment, git
 from .lineage import Content, Step, join
 from .store import BlobId, CommitId
 
-__all__ = ["Apart", "apart", "differing", "joined"]
+__all__ = ["MERGE_TRAILER", "Differing", "differing", "joined", "parted"]
 
 MERGE_TRAILER = "Merge"
 """On merge commits that `join` decided: what they hold follows from other commits."""
 
-_FORMAT = f"tformat:%x1e%m%x1f%H%x1f%P%x1f%at%x1f%(trailers:key={MERGE_TRAILER},valueonly,separator=%x20)%x1f%an"
+_FORMAT = f"tformat:%x1e%H%x1f%at%x1f%(trailers:key={MERGE_TRAILER},valueonly,separator=%x20)%x1f%an"
 _FILE_MODES = ("100644", "100755", "000000")
-
 
 Differing = Mapping[str, tuple[BlobId | None, BlobId | None]]
 """Path → (version in ours, version in theirs)."""
 
 
-class Apart(NamedTuple):
-    """How many commits only the one, and only the other has."""
+def parted(ledger: str, ours: CommitId, theirs: CommitId) -> Fork:
+    """Where `ours` and `theirs` parted."""
+    command = ["git", f"--git-dir={ledger}", "rev-list", "--topo-order", "--parents", ours, theirs, "--"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        lines = (line.decode().split() for line in process.stdout)
+        found = fork((Node(CommitId(one), tuple(map(CommitId, parents))) for one, *parents in lines), ours, theirs)
+        ended = process.stdout.read(1) == b""
+        if not ended:
+            process.kill()
+    if ended and process.returncode:
+        raise Damaged(f"the history of {ours} or {theirs} is not whole; run `swarm doctor`.")
+    return found
 
-    ours: int
-    theirs: int
 
-
-def apart(ledger: str, ours: CommitId, theirs: CommitId) -> Apart:
-    """How far `ours` and `theirs` went apart."""
-    out = git(ledger, "rev-list", "--count", "--left-right", f"{ours}...{theirs}").split()
-    return Apart(int(out[0]), int(out[1]))
-
-
-def joined(ledger: str, ours: CommitId, theirs: CommitId, differing: Differing) -> dict[str, Content]:
+def joined(ledger: str, ours: CommitId, theirs: CommitId, fork: Fork, differing: Differing) -> dict[str, Content]:
     """What to write onto `ours` to hold what `ours` and `theirs` come to. Raises Damaged where objects are missing."""
-    steps = _steps(ledger, ours, theirs)
+    steps = _steps(ledger, fork.nodes)
     with _Texts(ledger) as texts:
         return join(steps, ours, theirs, differing, texts.get)
 
@@ -62,50 +63,37 @@ def differing(ledger: str, ours: CommitId | None, theirs: CommitId) -> Differing
     return out
 
 
-def _steps(ledger: str, ours: CommitId, theirs: CommitId) -> list[Step]:
-    """The commits of both, parents first, back to one, left out, that all of them descend from; or all."""
-    steps, edge = _log(ledger, f"{ours}...{theirs}")
-    while edge:
-        # Some may not know all that is common to both sides: they began elsewhere, or on another of its commits. Then
-        # go back to where it all began.
-        began = not all(step.parents for step in steps)
-        if len(edge) == 1 and not began:
-            break
-        common = [] if began else git(ledger, "merge-base", "--octopus", *edge, absent=True).decode().split()
-        steps, edge = _log(ledger, ours, theirs, *(f"^{commit}" for commit in common[:1]))
-    return steps
-
-
-def _log(ledger: str, *span: str) -> tuple[list[Step], list[str]]:
-    """(the commits of `span`, those outside that they were made on)."""
-    options = ("--topo-order", "--reverse", "--boundary", "--no-renames", "--no-abbrev", "--raw", "--root", "-r", "-z")
-    tokens = iter(git(ledger, "log", *options, f"--format={_FORMAT}", *span, "--").split(b"\0"))
-    steps: list[Step] = []
-    edge = []
-    foreign: list[Step] = []
+def _steps(ledger: str, nodes: Sequence[Node]) -> list[Step]:
+    """What the commits `nodes` wrote, in their order."""
+    options = ("--no-walk=unsorted", "--stdin", "--no-renames", "--no-abbrev", "--raw", "--root", "-r", "-z")
+    asked = "".join(f"{node.id}\n" for node in nodes).encode()
+    tokens = iter(git(ledger, "log", *options, f"--format={_FORMAT}", stdin=asked).split(b"\0"))
+    parents = dict(nodes)
+    steps = {}
     writes: dict[str, tuple[BlobId | None, BlobId | None]] = {}
     for token in tokens:
         if token.startswith(b"\x1e"):
-            mark, commit, parents, at, ours, by = token[1:].decode(errors="replace").split("\x1f", 5)
-            writes = {}
-            if mark == "-":
-                edge.append(commit)
-                continue
-            made_on = tuple(CommitId(parent) for parent in parents.split())
-            steps.append(Step(CommitId(commit), made_on, by, int(at), writes))
-            if len(made_on) > 1 and not ours.strip():
-                foreign.append(steps[-1])
+            name, at, decided_by_us, by = token[1:].decode(errors="replace").split("\x1f", 3)
+            commit, writes = CommitId(name), {}
+            foreign = len(parents[commit]) > 1 and not decided_by_us.strip()
+            if foreign:
+                writes = _decided(ledger, commit, parents[commit])
+            steps[commit] = Step(commit, parents[commit], by, int(at), writes, foreign)
         elif meta := token.strip():
             path, before, after, _ = _change(meta, next(tokens))
             writes[path] = (before, after)
-    for step in foreign:
-        # It is a write of all that differs from either side.
-        decided: dict[str, tuple[BlobId | None, BlobId | None]] = {}
-        for parent in step.parents:
-            for path, before, after, _ in _diff(ledger, parent, step.id):
-                decided.setdefault(path, (before, after))
-        steps[steps.index(step)] = Step(step.id, step.parents, step.by, step.at, decided, decided=True)
-    return steps, edge
+    return [steps[node.id] for node in nodes]
+
+
+def _decided(
+    ledger: str, merge: CommitId, parents: Sequence[CommitId]
+) -> dict[str, tuple[BlobId | None, BlobId | None]]:
+    """What another git's merge wrote: all that differs from either side."""
+    out: dict[str, tuple[BlobId | None, BlobId | None]] = {}
+    for parent in parents:
+        for path, before, after, _ in _diff(ledger, parent, merge):
+            out.setdefault(path, (before, after))
+    return out
 
 
 def _diff(ledger: str, old: CommitId | None, new: CommitId) -> Iterator[tuple[str, BlobId | None, BlobId | None, str]]:

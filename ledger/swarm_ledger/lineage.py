@@ -20,6 +20,7 @@ from typing import NamedTuple
 from .contested import Side, contested, contested_path
 from .entry import Document
 from .errors import BadInput
+from .fork import OURS, THEIRS
 from .ids import path_of
 from .merge import Merged, merge
 from .objects import blob_id
@@ -29,8 +30,6 @@ __all__ = ["Content", "Step", "join"]
 
 Content = BlobId | bytes | None
 """What a path is to hold: a version that is in history, a new text, or nothing."""
-
-_OURS, _THEIRS = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +105,12 @@ def join(
     for step in steps:
         for path in step.writes:
             paths[path] = paths.get(path, 0) | 1 << reach[step.id]
-    both = {path for path, seen in paths.items() if seen & 1 << _OURS and seen & 1 << _THEIRS}
+    both = {path for path, seen in paths.items() if seen & 1 << OURS and seen & 1 << THEIRS}
     derived = {path: _subject(path, sides, text) for path, sides in differing.items() if path not in paths}
     wanted = both | {subject for subject in derived.values() if subject in paths}
     out: dict[str, Content] = {}
     for path, lineage in _lineages(steps, wanted, text).items():
-        at_ours, at_theirs = (lineage.known(reach, side) for side in (_OURS, _THEIRS))
+        at_ours, at_theirs = (lineage.known(reach, side) for side in (OURS, THEIRS))
         state = lineage.state(at_ours | at_theirs)
         out[path] = state.content
         before = lineage.state(at_ours).hidden | lineage.state(at_theirs).hidden
@@ -119,10 +118,10 @@ def join(
         entries |= {lineage.contested_path(hidden): lineage.contested(hidden) for hidden in state.hidden}
         out.update({entry: content for entry, content in entries.items() if entry not in paths})
     for path, (mine, other) in differing.items():
-        only = paths.get(path, 0) & (1 << _OURS | 1 << _THEIRS)
+        only = paths.get(path, 0) & (1 << OURS | 1 << THEIRS)
         # Where neither side wrote, trees differ only after a merge by another version of this program; then any
         # choice will do that is the same on both hosts.
-        if path not in out and (only == 1 << _THEIRS or (not only and (other or "") > (mine or ""))):
+        if path not in out and (only == 1 << THEIRS or (not only and (other or "") > (mine or ""))):
             out[path] = other
     return out
 
@@ -130,7 +129,7 @@ def join(
 def _reach(steps: Sequence[Step], ours: CommitId, theirs: CommitId) -> dict[CommitId, int]:
     """Commit → which sides have it, as bits."""
     reach = {step.id: 0 for step in steps}
-    for tip, bit in ((ours, _OURS), (theirs, _THEIRS)):
+    for tip, bit in ((ours, OURS), (theirs, THEIRS)):
         if tip in reach:
             reach[tip] |= bit
     for step in reversed(steps):

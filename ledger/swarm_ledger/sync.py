@@ -17,10 +17,11 @@ from .chain import Joining
 from .env import Env, storage_error
 from .errors import Busy, NewerFormat, Refused, TryAgain, Unreachable
 from .filelock import FileLock
-from .git import git
+from .fork import OURS, THEIRS
+from .git import asks, git
 from .gitstore import GitStore
 from .ids import id_of, new_request
-from .joining import MERGE_TRAILER, Differing, apart, differing, joined
+from .joining import MERGE_TRAILER, Differing, differing, joined, parted
 from .leader import FORMAT
 from .merge import SETTINGS
 from .refs import BRANCH
@@ -78,8 +79,8 @@ def sync(
                 )
             if tip == theirs or _push(store, remote, tip, theirs):
                 if tip != theirs:
-                    span = [tip, f"^{theirs}"] if theirs else [tip]
-                    done = replace(done, sent=int(git(store.ledger, "rev-list", "--count", *span)))
+                    sent = parted(store.ledger, tip, theirs).only(OURS) if theirs else _count(store, tip)
+                    done = replace(done, sent=sent)
                     env.point("pushed")
                 _note_seen(store, remote, tip, env)
                 return replace(done, tip=tip)
@@ -145,7 +146,7 @@ def _fetch(store: GitStore, remote: Remote, env: Env) -> CommitId | None:
         raise _unreachable(remote, done)
     env.point("fetched")
     theirs, seen = _ref(store, incoming), _ref(store, remote.tracking)
-    if seen not in (None, theirs) and git(store.ledger, "rev-list", "-n1", f"{seen}", f"^{theirs}"):
+    if seen not in (None, theirs) and not asks(store.ledger, "merge-base", "--is-ancestor", f"{seen}", f"{theirs}"):
         raise Refused(
             "history",
             f"{remote.shown} lost history: its {BRANCH} was at {seen}, and is at {theirs}, which does not descend from "
@@ -167,6 +168,10 @@ def _ref(store: GitStore, name: str) -> CommitId | None:
         return CommitId(file.read().strip())
     found = git(store.ledger, "for-each-ref", "--format=%(objectname)", name).decode().strip()
     return CommitId(found) if found else None
+
+
+def _count(store: GitStore, tip: CommitId) -> int:
+    return int(git(store.ledger, "rev-list", "--count", tip))
 
 
 def _note_seen(store: GitStore, remote: Remote, tip: CommitId, env: Env) -> None:
@@ -261,16 +266,16 @@ class _Merge:
     def _target(self, tip: CommitId | None) -> Joining | CommitId | None:
         ledger, theirs = self._store.ledger, self._theirs
         if tip is None:
-            self._received = int(git(ledger, "rev-list", "--count", theirs))
+            self._received = _count(self._store, theirs)
             self._check(differing(ledger, tip, theirs))
             return theirs
-        distance = apart(ledger, tip, theirs)
-        self._received = distance.theirs
-        if not distance.theirs:
+        fork = parted(ledger, tip, theirs)
+        ours, self._received = fork.only(OURS), fork.only(THEIRS)
+        if not self._received:
             return None
         different = differing(ledger, tip, theirs)
         self._check(different)
-        if not distance.ours:
+        if not ours:
             return theirs
         trailers = (
             ("Agent", self._agent),
@@ -278,8 +283,8 @@ class _Merge:
             ("Request", new_request(self._env.rng)),
             (MERGE_TRAILER, theirs),
         )
-        subject = f"Merge {self._remote.name}: {distance.theirs} of theirs, {distance.ours} of ours"
-        writes = joined(ledger, tip, theirs, different)
+        subject = f"Merge {self._remote.name}: {self._received} of theirs, {ours} of ours"
+        writes = joined(ledger, tip, theirs, fork, different)
         return Joining(theirs, self._agent, int(self._env.now()), subject, trailers, writes)
 
     def _check(self, different: Differing) -> None:
