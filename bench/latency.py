@@ -14,7 +14,7 @@ __all__ = ["latency"]
 
 def latency(context: Context) -> Outcome:
     """p99 of a write at 16 processes; p50 of a lone `git add && git commit` and of the `git commit` alone."""
-    rounds, seconds, count = context.pick(3, 1), context.pick(8, 2), context.pick(20, 8)
+    rounds, seconds, count = context.pick(3, 1), context.pick(6, 2), context.pick(20, 8)
     worktree, origin = f"{context.directory}/lone", f"{context.directory}/latency"
     plaingit.make_worktree(worktree)
     swarm = ledgers.make(origin)

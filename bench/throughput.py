@@ -40,7 +40,7 @@ _READS_A_SECOND = 4
 
 def throughput(context: Context) -> Outcome:
     """At 1, 16 and 64 processes; the cases take turns, and the median of the rounds counts."""
-    seconds, rounds = context.pick(10, 2), context.pick(3, 1)
+    seconds, rounds = context.pick(6, 2), context.pick(3, 1)
     origin = f"{context.directory}/throughput"
     swarm = ledgers.make(origin)
     ledgers.populate(swarm, _FILES, _DAYS)

@@ -276,7 +276,7 @@ class GitStore:
         """The outcome, and whether a leader answered (rather than that it was found out)."""
         env = self._env
         deadline = env.monotonic() + self._patience
-        pause = 0.05
+        pause = 0.1
         messages: list[dict[str, Any]] = []
         while True:
             if self._lock.try_acquire():
