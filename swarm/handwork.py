@@ -95,6 +95,8 @@ class Handwork:
         row = self._manifest.row(name)
         if row is None:
             raise BadInput("it is no file of the view any more; try again")
+        if found.blob == row.shown:  # another watcher has taken it in
+            return Write(None, (), row._replace(signature=found.signature, looked=int(self._env.now() * 1e9)), False)
         return self.edited(row, found)
 
     def edited(self, row: Row, found: Found, moved_from: str | None = None) -> Write:

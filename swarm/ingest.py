@@ -55,6 +55,18 @@ class _Out(NamedTuple):
     waiting: list[str]
 
 
+class _Area(NamedTuple):
+    """What was looked at."""
+
+    directories: Sequence[str]
+    names: frozenset[str]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.names or any(
+            not directory or str(path).startswith(f"{directory}/") for directory in self.directories
+        )
+
+
 _Plan = Callable[[Tree, str, Found], Write]
 
 
@@ -70,22 +82,22 @@ class Ingest:
         self._store, self._env = swarm.store, swarm.env
         self._gone: dict[str, float] = {}
 
-    def run(self, directories: Sequence[str] = ("",), *, deletions: bool = False) -> Result:
-        """Take in what is found under `directories`, and bring the view up to date.
+    def run(self, directories: Sequence[str] = ("",), names: Sequence[str] = (), *, deletions: bool = False) -> Result:
+        """Take in what is found under `directories` and in the files `names`, and show what became of it.
 
         With `deletions` files are retracted however many are gone. Raises Busy, StorageError and what writing raises.
         """
         try:
-            return self._run(directories, deletions)
+            return self._run(directories, names, deletions)
         except OSError as error:
             raise storage_error(error, "taking in what was edited") from None
 
-    def _run(self, directories: Sequence[str], deletions: bool) -> Result:
+    def _run(self, directories: Sequence[str], names: Sequence[str], deletions: bool) -> Result:
         view = self.view
         with view.alone(), view.opened() as files:
             if not view.manifest.count() or view.is_gone(files):
                 view.refresh(self._store)
-            scan = view.scan(files, directories)
+            scan = view.scan(files, directories, names)
             out = _Out([], dict(scan.problems), [])
             self._asides(files, out)
             renamed = self._paths_named(files, scan.new) if scan.missing else set()
@@ -93,15 +105,19 @@ class Ingest:
             self._chunk(part, self._work.edit, out)
         for part in _parts(scan.new):
             self._chunk(part, self._work.new, out)
-        self._missing([path for path in scan.missing if path not in renamed], directories, deletions, out)
+        looked_at = _Area(directories, frozenset(names))
+        self._missing([path for path in scan.missing if path not in renamed], looked_at, deletions, out)
         with view.alone():
             with view.manifest.writing():
                 for name in view.manifest.problems():
-                    if name not in out.problems and _under(name, directories):
+                    if name not in out.problems and name in looked_at:
                         view.manifest.set_problem(name, None)
                 for name, what in out.problems.items():
                     view.manifest.set_problem(name, what)
-            view.refresh(self._store)
+            if "" in directories:
+                view.refresh(self._store)
+            elif out.taken:
+                view.refresh(self._store, _CHUNK)
         return Result(tuple(out.taken), out.problems, tuple(out.waiting))
 
     def _paths_named(self, files: Files, names: Iterable[str]) -> set[str]:
@@ -132,12 +148,12 @@ class Ingest:
                 else:
                     found[name] = taken
             for part in _in_commits(found):
-                for write in self._commit(files, part, plan, out.problems):
+                for write in self._commit(files, part, plan, out):
                     self._note(files, write)
                     if write.taken:
                         out.taken.append(write.taken)
 
-    def _commit(self, files: Files, found: Mapping[str, Found], plan: _Plan, problems: dict[str, str]) -> list[Write]:
+    def _commit(self, files: Files, found: Mapping[str, Found], plan: _Plan, out: _Out) -> list[Write]:
         """Commit what the files come to, all in one commit if nobody else writes one of them meanwhile."""
         for _ in range(_ATTEMPTS):
             writes = []
@@ -145,7 +161,7 @@ class Ingest:
                 try:
                     writes.append(plan(files.tree, name, text))
                 except BadInput as error:
-                    problems[name] = str(error)
+                    out.problems[name] = str(error)
             ops = [op for write in writes for op in write.ops]
             try:
                 if ops:
@@ -153,10 +169,8 @@ class Ingest:
                 return writes
             except Conflict:
                 if len(found) > 1:  # one by one: a conflict of one must not hold up the others
-                    return [
-                        write for name in found for write in self._commit(files, {name: found[name]}, plan, problems)
-                    ]
-        problems.update(dict.fromkeys(found, "others change it all the time; it is tried again"))
+                    return [write for name in found for write in self._commit(files, {name: found[name]}, plan, out)]
+        out.waiting.extend(found)  # others change it all the time: it is tried again
         return []
 
     def _note(self, files: Files, write: Write) -> None:
@@ -194,7 +208,7 @@ class Ingest:
                     raise BadInput("a text that was saved while its file was being moved; take what you need of it")
                 return self._work.edited(row, found)
 
-            for write in self._commit(files, {name: found}, plan, out.problems):
+            for write in self._commit(files, {name: found}, plan, out):
                 # Whoever wrote may still have it open: it stays until it is quiet and holds just this.
                 later = files.aside.name(left.path, write.became or left.version, found.blob)
                 os.rename(left.name, later, src_dir_fd=files.aside.fd, dst_dir_fd=files.aside.fd)
@@ -205,11 +219,11 @@ class Ingest:
                 if write.taken:
                     out.taken.append(write.taken)
 
-    def _missing(self, missing: Sequence[str], scan_of: Sequence[str], deletions: bool, out: _Out) -> None:
+    def _missing(self, missing: Sequence[str], looked_at: _Area, deletions: bool, out: _Out) -> None:
         """Retract what a hand deleted, unless so much is gone that it can hardly be meant."""
         view, now = self.view, self._env.monotonic()
         self._gone = {
-            **{path: since for path, since in self._gone.items() if not _under(path, scan_of)},
+            **{path: since for path, since in self._gone.items() if path not in looked_at},
             **{path: self._gone.get(path, now) for path in missing},
         }
         if not missing:
@@ -259,10 +273,6 @@ def _held(missing: Sequence[str], total: int, files: Files) -> set[str]:
     if len(missing) > max(_MANY, _SHARE * total):
         return set(missing)
     return {path for path in missing if files.tree.stat(os.path.dirname(path)) is None}
-
-
-def _under(path: str, directories: Sequence[str]) -> bool:
-    return any(not directory or path.startswith(f"{directory}/") for directory in directories)
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:

@@ -62,12 +62,12 @@ _GRACE_S = 2.0
 
 
 class _Wakeups(FileSystemEventHandler):
-    """Collects the directories in which something happened."""
+    """Collects the files and directories in which something happened."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
         self._mutex = threading.Lock()
-        self._directories: set[str] = set()
+        self._paths: dict[str, bool] = {}
         self.happened = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
@@ -75,15 +75,21 @@ class _Wakeups(FileSystemEventHandler):
         with self._mutex:
             for path in (event.src_path, event.dest_path):
                 if path:
-                    self._directories.add(os.path.relpath(os.path.dirname(os.fsdecode(path)), self._root))
+                    self._paths[os.fsdecode(path)] = event.is_directory
         self.happened.set()
 
-    def take(self) -> set[str]:
-        """The directories since the last call, relative to the view; "" is the view itself."""
+    def take(self) -> tuple[set[str], set[str]]:
+        """(directories, files) since the last call, relative to the view; "" is the view itself."""
         with self._mutex:
-            found, self._directories = self._directories, set()
+            found, self._paths = self._paths, {}
             self.happened.clear()
-        return {"" if one == "." else one for one in found if not one.startswith("..")}
+        directories: set[str] = set()
+        names: set[str] = set()
+        for path, is_directory in found.items():
+            inside = path[len(self._root) + 1 :]
+            if path == self._root or path.startswith(f"{self._root}/"):
+                (directories if is_directory else names).add(inside)
+        return directories, names
 
 
 def watch(
@@ -119,6 +125,8 @@ class _Watch:
         self._full_took = 0.0
         self._again: set[str] = set()
         self._shown: str | None = None
+        self._tip: str | None = None
+        self._quiet_since = self._show_due = 0.0
         self._said = ""
 
     def run(self, until: Callable[[], bool]) -> None:
@@ -129,7 +137,7 @@ class _Watch:
         try:
             while not until():
                 if observer is None or _inode(self._view.root) != watched:
-                    self._look({""})  # which makes the directory where it is gone
+                    self._look({""}, set())  # which makes the directory where it is gone
                     if observer is not None:
                         _stop(observer)
                     observer, watched = self._observe(wakeups), _inode(self._view.root)
@@ -137,16 +145,15 @@ class _Watch:
                 woken = wakeups.happened.wait(_TICK_S)
                 if woken:
                     self._until_quiet(wakeups)
-                directories = wakeups.take() | self._again
+                directories, names = wakeups.take()
                 if self._now() >= self._full_due:
                     directories = {""}
-                if directories:
-                    self._look(directories)
+                if directories or names or self._again:
+                    self._look(directories, names | self._again)
                     if woken:
                         soon = self._now() + max(_AFTER_S, _SHARE * self._full_took)
                         self._full_due = min(self._full_due, soon)
-                elif self._swarm.store.tip() != self._shown:
-                    self._show()
+                self._show_if_due()
         finally:
             if observer is not None:
                 _stop(observer)
@@ -160,23 +167,21 @@ class _Watch:
             self._note(f"the system does not tell of changes ({error.strerror}); looking every {_EVERY_S:.0f} s")
         return observer
 
-    def _look(self, directories: set[str]) -> None:
+    def _look(self, directories: set[str], names: set[str]) -> None:
         """Take in what is found, and remember what to look at again."""
         full = "" in directories
         began = self._now()
         try:
-            result = self._ingest.run([""] if full else sorted(directories))
-        except Busy:
-            self._again = directories
-            return
+            result = self._ingest.run([""] if full else sorted(directories), [] if full else sorted(names))
         except TryAgain as error:
-            self._say(str(error))
-            self._again = directories
-            self._sleep(_AFTER_S)
+            if not isinstance(error, Busy):
+                self._say(str(error))
+                self._sleep(_AFTER_S)
+            self._again = names
+            self._full_due = 0.0 if directories else self._full_due
             return
         self._said = ""
-        self._shown = self._swarm.store.tip()
-        self._again = {os.path.dirname(name) for name in result.waiting}
+        self._again = set(result.waiting)
         if full:
             self._full_took = self._now() - began
             self._full_due = self._now() + max(_EVERY_S, _SHARE * self._full_took)
@@ -185,14 +190,28 @@ class _Watch:
         if result.taken or news:
             self._told(Result(result.taken, news, ()))
 
-    def _show(self) -> None:
-        """Show what agents wrote, some files at a time, so that others get at the view in between."""
+    def _show_if_due(self) -> None:
+        """Show what agents wrote and did not show: when they pause, else some of it now and then."""
+        tip, now = self._swarm.store.tip(), self._now()
+        if tip != self._tip:
+            self._tip, self._quiet_since = tip, now
+        paused = now - self._quiet_since >= _TICK_S
+        if tip == self._shown or (not paused and now < self._show_due):
+            return
+        self._show(paused)
+        self._show_due = self._now() + max(_AFTER_S, _SHARE * (self._now() - now))
+
+    def _show(self, whole: bool) -> None:
+        """Some files at a time, so that others get at the view in between."""
         tip = self._swarm.store.tip()
         try:
             while True:
                 with self._view.alone(patience=1.0):
-                    if self._view.refresh(self._swarm.store, _AT_ONCE) < _AT_ONCE:
-                        break
+                    number = self._view.refresh(self._swarm.store, _AT_ONCE)
+                if number < _AT_ONCE:
+                    break
+                if not whole:
+                    return
         except Busy:
             return
         except OSError as error:

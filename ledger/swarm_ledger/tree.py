@@ -102,10 +102,14 @@ class Tree:
     def stat(self, path: str) -> os.stat_result | None:
         """Of the file itself, a link included; None where nothing is there."""
         try:
-            name, fd = self.at(path)
-            return os.stat(name, dir_fd=fd, follow_symlinks=False)
+            return self.lstat(path)
         except FileNotFoundError:
             return None
+
+    def lstat(self, path: str) -> os.stat_result:
+        """As `stat`, but raises FileNotFoundError where nothing is there."""
+        name, fd = self.at(path)
+        return os.stat(name, dir_fd=fd, follow_symlinks=False)
 
     def open(self, path: str) -> int:
         """A descriptor to read a regular file. Raises OSError for anything else."""

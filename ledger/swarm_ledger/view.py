@@ -28,19 +28,15 @@ from .env import Env, storage_error
 from .errors import BadInput, Busy
 from .filelock import FileLock
 from .ids import id_of
+from .looking import SETTINGS, Look, Scan, may_be_entry, reason
 from .manifest import Manifest, Row
 from .store import BlobId, Changes, Store, Version
 from .tree import Found, Tree, read, signature
 
-__all__ = ["DIRECTORY", "Files", "Scan", "View", "ViewStatus", "is_shown", "versions_of"]
+__all__ = ["DIRECTORY", "SETTINGS", "Files", "Scan", "View", "ViewStatus", "is_shown", "versions_of"]
 
 DIRECTORY = ".swarm/ledger"
 """Of the files, from the top of the worktree."""
-
-SETTINGS = "swarm.yaml"
-
-_RACY_NS = 2_000_000_000
-"""A file written so shortly before it was looked at may have been written once more with the same times."""
 
 _SLICE = 256
 _LATELY = 200
@@ -49,16 +45,6 @@ _LOG_DIRECTORY = re.compile(r"log/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9][a-z0-9._-]
 _PATIENCE_S = 30.0
 _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EINVAL)
 """Of one path: something else stands there. Anything else ends the refresh."""
-
-
-class Scan(NamedTuple):
-    """What hands did since we looked last. Paths are the view's."""
-
-    edited: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    problems: dict[str, str] = {}  # noqa: RUF012 - never changed
-    """File → why it cannot be taken in."""
 
 
 class ViewStatus(NamedTuple):
@@ -402,46 +388,33 @@ class View:
             problems,
         )
 
-    def scan(self, files: Files, directories: Iterable[str] = ("",)) -> Scan:
-        """Look at every file under `directories` by stat, and by content where that is not enough."""
+    def scan(self, files: Files, directories: Iterable[str] = ("",), names: Iterable[str] = ()) -> Scan:
+        """Look at every file under `directories` by stat, and by content where that is not enough.
+
+        At the files `names`, in which something has just happened, by stat alone unless that shows a change.
+        """
         manifest, tree = self.manifest, files.tree
-        edited, new, missing = [], [], []
-        problems: dict[str, str] = {}
+        look = Look(self, tree)
         rows: dict[str, Row] = {}
-        seen: set[str] = set()
         with manifest.writing():
             for directory in directories:
                 rows |= manifest.rows(directory)
                 for path, entry in tree.walk(directory):
-                    if path in seen or not _may_be_entry(path, entry.name):
-                        continue
-                    seen.add(path)
-                    row = rows.get(path)
-                    try:
-                        info = entry.stat(follow_symlinks=False)
-                        if not stat.S_ISREG(info.st_mode):
-                            problems[path] = "not a file; the view takes in plain files only"
-                        elif row is None:
-                            new.append(path)
-                        elif not _is_clean(row, info) and self._is_changed(tree, row):
-                            edited.append(path)
-                    except FileNotFoundError:
-                        seen.discard(path)
-                    except (OSError, BadInput) as error:
-                        problems[path] = _reason(error)
-        for path in rows.keys() - seen:
-            try:
-                info_now = tree.stat(path)
-            except OSError as error:
-                problems[path] = _reason(error)
-                continue
-            if info_now is None:
-                missing.append(path)
-            elif stat.S_ISDIR(info_now.st_mode):
-                problems[path] = "a directory stands where a file of the ledger belongs; move it away"
-        return Scan(tuple(sorted(edited)), tuple(sorted(new)), tuple(sorted(missing)), problems)
+                    if path not in look.seen and may_be_entry(path, entry.name):
+                        look.at(path, rows.get(path), lambda entry=entry: entry.stat(follow_symlinks=False))  # type: ignore[misc]
+            for path in names:
+                if path not in look.seen and may_be_entry(path, path.rpartition("/")[2]):
+                    row = manifest.row(path)
+                    if row:
+                        rows[path] = row
+                    look.at(path, row, lambda path=path: tree.lstat(path), trust=True)  # type: ignore[misc]
+        for path in rows.keys() - look.seen:
+            look.for_missing(path)
+        edited, new, missing = (tuple(sorted(found)) for found in (look.edited, look.new, look.missing))
+        return Scan(edited, new, missing, look.problems)
 
-    def _is_changed(self, tree: Tree, row: Row) -> bool:
+    def is_changed(self, tree: Tree, row: Row) -> bool:
+        """Whether the content is not as we left it; if it is, that is noted."""
         found = tree.read(row.path)
         if found.blob != row.shown:
             return True
@@ -458,7 +431,7 @@ class View:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise BadInput(_reason(error)) from None
+            raise BadInput(reason(error)) from None
         try:
             if is_being_written(fd, self._env.now()):
                 return None
@@ -488,21 +461,3 @@ def versions_of(store: Store, path: str) -> set[str]:
     """The versions that `path` had lately. Looks through history: not for what is done often."""
     found = store.history(path, limit=_LATELY)
     return {version for commit in found for name, version in commit.changed if name == path and version}
-
-
-def _may_be_entry(path: str, name: str) -> bool:
-    """Whether a file is looked at: what editors put beside one while they save ends otherwise, or is hidden."""
-    return path == SETTINGS or (name.endswith(".md") and not name.startswith("."))
-
-
-def _is_clean(row: Row, info: os.stat_result) -> bool:
-    sig = row.signature
-    return sig is not None and sig == signature(info) and sig.modified < row.looked - _RACY_NS
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            return "a symbolic link or a file stands in the way; the view follows no links"
-        return f"it cannot be read ({(error.strerror or str(error)).lower()})"
-    return str(error)

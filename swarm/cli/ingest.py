@@ -55,7 +55,7 @@ def run(call: Call) -> int:
         for name, why in result.problems.items():
             say(f"not taken in: {name}: {why}")
         for name in result.waiting:
-            say(f"not taken in: {name}: another program has it open for writing")
+            say(f"not taken in: {name}: somebody is writing it just now; run this again")
         if not (taken or result.problems or result.waiting):
             say("Nothing was changed by hand.")
     return 1 if result.problems or result.waiting else 0

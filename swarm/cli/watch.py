@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 
@@ -41,7 +40,6 @@ def run(call: Call) -> int:
             say_json({"problem": name, "why": why}) if call.json else say(f"not taken in: {name}: {why}")
         sys.stdout.flush()
 
-    os.nice(10)  # it never holds up agents at work
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if not call.json:
         say(f"Watching {view.root}; Ctrl-C ends it.")

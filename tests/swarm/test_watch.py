@@ -90,8 +90,12 @@ def test_a_watcher_takes_in_what_hands_do_and_ctrl_c_ends_it(
     (root / paths[1]).unlink()
     until(lambda: "edited" in text(swarm, paths[0]) and swarm.store.read(paths[1]) is None)
     until(lambda: not (root / "note.md").exists())
+    out = ""
+    while not all(word in out for word in ("edited", "note.md", "bad.md", "retracted")):
+        assert process.stdout is not None
+        out += process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    process.communicate(timeout=20)
     assert process.returncode == 0
     assert f"edited: {Path(paths[0]).stem}" in out
     assert "(note.md)" in out and "not taken in: bad.md" in out
