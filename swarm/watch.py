@@ -52,7 +52,7 @@ _TICK_S = 0.1
 _AFTER_S, _EVERY_S = 1.0, 10.0
 """All files are looked at so long after a burst, and so often at least."""
 
-_SHARE = 20
+_SHARE = 50
 """Looking at all files takes at most one part in so many of the time."""
 
 _AT_ONCE = 256

@@ -19,7 +19,7 @@ from .view import View
 __all__ = ["Views", "find", "main_worktree", "turn_off", "turn_on"]
 
 _PAUSE_S = 0.02
-_SHARE = 20
+_SHARE = 50
 """While several write, views take at most one part in so many of the time."""
 
 _AT_ONCE = 64
