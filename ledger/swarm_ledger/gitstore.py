@@ -329,9 +329,9 @@ class GitStore:
             lock.write_note(json.dumps({"pid": os.getpid(), "since": round(self._env.now(), 3)}))
             self._env.point("leading")
             if unclean:
-                with self._state.writing():
+                with self._state.writing():  # another leader's files are not here while it works
                     refs.remove_leftovers(self.ledger)
-                self._remove_scratch()
+                    self._remove_scratch()
             yield unclean, expected
         finally:
             lock.release()

@@ -108,6 +108,12 @@ class Leader:
                         raise
                     self._cache.clear()
                     self._state.heal(error)
+                except FileNotFoundError:
+                    # Where the commit lock was deleted, a second leader may have taken our files for a dead one's.
+                    attempts += 1
+                    if attempts > 8:
+                        raise
+                    self._cache.clear()
         except _Moved as moved:
             self._cache.clear()
             self.left_in_order = False

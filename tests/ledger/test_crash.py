@@ -23,6 +23,7 @@ from swarm_ledger.errors import Busy, Unconfirmed
 from swarm_ledger.git import environment
 from swarm_ledger.gitstore import GitStore
 from swarm_ledger.store import Append, Put, Request
+from tests.children import exiting
 
 HAMMER = str(Path(__file__).with_name("hammer.py"))
 INSIDE = {
@@ -162,9 +163,9 @@ def test_a_leader_killed_at_a_point_leaves_all_or_nothing(
     """One leader dies at the point; the next writer finishes what it had taken, and the write is there once."""
     child = os.fork()
     if child == 0:
-        dying = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGKILL) if at == point else None))
-        dying.submit(make_request(Put("a", "facts/a.md", b"a", None), id="dying"))
-        os._exit(0)
+        with exiting():
+            dying = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGKILL) if at == point else None))
+            dying.submit(make_request(Put("a", "facts/a.md", b"a", None), id="dying"))
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     with contextlib.closing(GitStore(home)) as store:
         started = time.monotonic()
@@ -186,9 +187,11 @@ def test_a_stopped_leader_is_named_and_costs_nothing(
     """A writer behind a stopped leader says who holds the ledger, and ends; nothing is lost or doubled by it."""
     child = os.fork()
     if child == 0:
-        stopping = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGSTOP) if at == point else None))
-        stopping.submit(make_request(Put("a", "facts/a.md", b"a", None), id="stopped"))
-        os._exit(0)
+        with exiting():
+            stopping = GitStore(
+                home, Env(point=lambda at: os.kill(os.getpid(), signal.SIGSTOP) if at == point else None)
+            )
+            stopping.submit(make_request(Put("a", "facts/a.md", b"a", None), id="stopped"))
     os.waitpid(child, os.WUNTRACED)
     try:
         with contextlib.closing(GitStore(home, patience=0.3)) as store:

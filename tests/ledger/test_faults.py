@@ -15,6 +15,7 @@ from swarm_ledger.env import Disk, Env
 from swarm_ledger.errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, StorageError, Unconfirmed
 from swarm_ledger.gitstore import GitStore, create_repository
 from swarm_ledger.store import Append, Put, Request
+from tests.children import exiting
 
 Make = Callable[..., Request]
 
@@ -132,9 +133,9 @@ def test_sixteen_may_begin_one_ledger_at_once(tmp_path: Path) -> None:
     for number in range(16):
         child = os.fork()
         if child == 0:
-            create_repository(home, Env())
-            GitStore(home).initialise("swarm", f"begin{number}")
-            os._exit(0)
+            with exiting():
+                create_repository(home, Env())
+                GitStore(home).initialise("swarm", f"begin{number}")
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 16
     with contextlib.closing(GitStore(home)) as store:
@@ -188,16 +189,18 @@ def test_two_leaders_at_once_lose_nothing(home: str, make_request: Make) -> None
     for number in range(8):
         child = os.fork()
         if child == 0:
-            store = GitStore(home)
-            for turn in range(40):
-                name = f"{number}-{turn}"
-                text = name.encode()
-                store.submit(
-                    Request(f"r{number}x{turn}", f"w{number}", "s", 1, "w", (Put("a", f"facts/{name}.md", text, None),))
-                )
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{home}/commit.lock")
-            os._exit(0)
+            with exiting():
+                store = GitStore(home)
+                for turn in range(40):
+                    name = f"{number}-{turn}"
+                    text = name.encode()
+                    store.submit(
+                        Request(
+                            f"r{number}x{turn}", f"w{number}", "s", 1, "w", (Put("a", f"facts/{name}.md", text, None),)
+                        )
+                    )
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{home}/commit.lock")
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
     with contextlib.closing(GitStore(home)) as store:
@@ -322,8 +325,8 @@ def test_a_forked_child_uses_descriptors_of_its_own(git_store: GitStore, make_re
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
     child = os.fork()
     if child == 0:
-        git_store.submit(make_request(Put("c", "facts/child.md", b"c", None), id="child"))
-        os._exit(0)
+        with exiting():
+            git_store.submit(make_request(Put("c", "facts/child.md", b"c", None), id="child"))
     git_store.submit(make_request(Put("p", "facts/parent.md", b"p", None), id="parent"))
     assert os.waitpid(child, 0)[1] == 0
     assert [path for path, _ in git_store.paths("facts/")] == ["facts/a.md", "facts/child.md", "facts/parent.md"]

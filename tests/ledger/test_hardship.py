@@ -20,6 +20,7 @@ from swarm_ledger.errors import NewerFormat, Refused
 from swarm_ledger.git import environment
 from swarm_ledger.gitstore import GitStore
 from swarm_ledger.store import Append, Put, Request, Store
+from tests.children import exiting
 
 Make = Callable[..., Request]
 POINTS = [
@@ -80,10 +81,12 @@ def test_a_cache_deleted_under_writers_loses_nothing(home: str) -> None:
     for number in range(6):
         child = os.fork()
         if child == 0:
-            store = GitStore(home)
-            for turn in range(60):
-                store.submit(Request(f"w{number}x{turn}", f"w{number}", "s", 1, "w", (note(f"{turn}", f"w{number}"),)))
-            os._exit(0)
+            with exiting():
+                store = GitStore(home)
+                for turn in range(60):
+                    store.submit(
+                        Request(f"w{number}x{turn}", f"w{number}", "s", 1, "w", (note(f"{turn}", f"w{number}"),))
+                    )
         children.append(child)
     end = time.monotonic() + 20
     running = set(children)
@@ -180,8 +183,9 @@ def test_a_large_request_left_by_the_dead_is_answered_at_once(home: str, make_re
     """A leader dies after the ref moved with 1,000 appends: the next writer waits less than a second."""
     child = os.fork()
     if child == 0:
-        dying = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), 9) if at == "ref-moved" else None))
-        dying.submit(make_request(*(note(f"{n:08d}") for n in range(1000)), id="large"))
+        with exiting():
+            dying = GitStore(home, Env(point=lambda at: os.kill(os.getpid(), 9) if at == "ref-moved" else None))
+            dying.submit(make_request(*(note(f"{n:08d}") for n in range(1000)), id="large"))
     os.waitpid(child, 0)
     with contextlib.closing(GitStore(home)) as store:
         started = time.monotonic()
@@ -250,9 +254,9 @@ def test_a_child_forked_among_threads_writes(home: str, make_request: Make) -> N
     for number in range(5):
         child = os.fork()
         if child == 0:
-            signal.alarm(20)
-            store.submit(make_request(note("child", f"c{number}"), id=f"child{number}"))
-            os._exit(0)
+            with exiting():
+                signal.alarm(20)
+                store.submit(make_request(note("child", f"c{number}"), id=f"child{number}"))
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 5
     stop.set()

@@ -22,6 +22,7 @@ from swarm_ledger.objects import blob_id
 from swarm_ledger.remotes import Remote, find_remote
 from swarm_ledger.store import Delete, Op, Put, Request
 from swarm_ledger.sync import Synced, sync
+from tests.children import exiting
 
 from .test_crash import HAMMER
 
@@ -327,9 +328,9 @@ def test_a_sync_killed_at_a_point_is_finished_by_the_next(host: Hosts, at: str, 
     b.store.close()
     child = os.fork()
     if child == 0:
-        env = Env(point=lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == at else None)
-        sync(GitStore(b.home, env), Remote("origin", b.url, b.url), "ada", "s1", env)
-        os._exit(0)
+        with exiting():
+            env = Env(point=lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == at else None)
+            sync(GitStore(b.home, env), Remote("origin", b.url, b.url), "ada", "s1", env)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     b.store = GitStore(b.home)
     started = time.monotonic()
