@@ -73,8 +73,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def command_environment() -> dict[str, str]:
-    """The environment without what would make the command act otherwise."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SWARM_", "GIT_"))}
+    """The environment without what would make the command act otherwise, or compile its modules at every start."""
+    dropped = ("SWARM_", "GIT_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
 
 
 def _by_api(repository: str, acks: str, writes: int) -> fleet.Work:
