@@ -38,29 +38,24 @@ class Disk:
         After any failure the file is gone: a file whose fsync failed is never used.
         """
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
-                if sync:
-                    _fsync(fd)
-            finally:
-                os.close(fd)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            raise
+        self._fill(fd, path, data, _fsync if sync else None)
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Put `data` into a file that may exist already, not on disk yet. After a failure the file is gone."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Not O_TRUNC: ext4 starts I/O for a file emptied and written again.
+        self._fill(fd, path, data, lambda fd: os.ftruncate(fd, len(data)))
+
+    @staticmethod
+    def _fill(fd: int, path: str, data: bytes, finish: Callable[[int], None] | None) -> None:
+        """Write `data` to `fd`, which is `path`, then `finish` and close it; after a failure the file is gone."""
         try:
             try:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(fd, view) :]
-                os.ftruncate(fd, len(data))  # not O_TRUNC: ext4 starts I/O for a file emptied and written again
+                if finish:
+                    finish(fd)
             finally:
                 os.close(fd)
         except OSError:

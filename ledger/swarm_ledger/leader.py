@@ -180,9 +180,7 @@ class Leader:
                     try:
                         moved = self._move(keep, tip)
                     finally:
-                        refs.unlock(self._ledger, keep)
-                        with contextlib.suppress(OSError):
-                            env.disk.unlink(keep)
+                        self._let_go(keep)
                     if not moved:
                         raise _Lost
                     chain.settle()
@@ -243,9 +241,7 @@ class Leader:
                         raise _Lost
                     new = aim
                 finally:
-                    refs.unlock(self._ledger, keep)
-                    with contextlib.suppress(OSError):
-                        env.disk.unlink(keep)
+                    self._let_go(keep)
                 env.point("before-state-commit")
         except (sqlite3.Error, OSError):
             if new is None:
@@ -308,6 +304,12 @@ class Leader:
                     disk.unlink(path)
             raise
         return f"{target}.keep"
+
+    def _let_go(self, keep: str) -> None:
+        """Remove the `.keep` of a batch that is done with, and first the ref's lock if it is still there."""
+        refs.unlock(self._ledger, keep)
+        with contextlib.suppress(OSError):
+            self._env.disk.unlink(keep)
 
     def _move(self, keep: str, tip: CommitId | None) -> bool:
         try:

@@ -44,7 +44,7 @@ _LOCK_PATIENCE_S = 10.0
 
 
 class State:
-    """The cache in the file `path`. One connection of one process; `reopen_if_replaced` before each use."""
+    """The cache in the file `path`. One connection of one process, opened anew where the file was replaced."""
 
     def __init__(self, path: str, ledger: str, env: Env) -> None:
         self._path, self._ledger, self._env = path, ledger, env
