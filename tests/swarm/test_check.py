@@ -185,13 +185,13 @@ def test_a_foreign_commit_that_removes_a_log_file_is_an_error_for_each_entry(ada
 
 def history(*commits: Commit) -> list[tuple[str, str]]:
     """(rule, message) of what is found in a history of those commits."""
-    from swarm.check import _History
+    from swarm.check.history import Replay
     from swarm_ledger.memory import MemoryStore
 
     tree: dict[str, BlobId] = {}
     for commit in commits:
         tree |= {path: blob for path, blob in commit.changed if blob}
-    return [(one.rule, one.message) for one in _History(MemoryStore()).walk(commits, tree)]
+    return [(one.rule, one.message) for one in Replay(MemoryStore()).walk(commits, tree)]
 
 
 def commit(*trailers: tuple[str, str], author: str = "ada", changed: dict[str, str] | None = None) -> Commit:

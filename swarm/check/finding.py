@@ -1,0 +1,31 @@
+"""Something that a check found, and what all checks found together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Finding", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not in order. `severity` is "error" or "warn", `where` a path or a commit."""
+
+    severity: str
+    rule: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at, and what was found."""
+
+    entries: int
+    commits: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no error was found; warnings are for people."""
+        return all(finding.severity != "error" for finding in self.findings)

@@ -1,0 +1,92 @@
+"""What is checked: the files of a ledger, each read once for all checks, and its commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+
+from swarm_ledger import logbook
+from swarm_ledger.entry import Document
+from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import EntryId, id_of
+from swarm_ledger.schema import validate
+from swarm_ledger.store import Commit, Store
+
+from ..links import cited_versions, targets
+from .finding import Finding
+
+__all__ = ["SETTINGS", "Entries", "Subject"]
+
+SETTINGS = "swarm.yaml"
+_CHUNK = 512
+
+
+class Subject:
+    """A ledger as it stood when the check began; what several checks need is read once, when the first asks."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.tree = dict(store.paths())
+        """Path → version of every file."""
+
+    @cached_property
+    def entries(self) -> Entries:
+        """What the files hold."""
+        return Entries(self)
+
+    @cached_property
+    def commits(self) -> list[Commit]:
+        """The history, oldest first."""
+        return [*self.store.history()][::-1]
+
+
+class Entries:
+    """One pass over all files: what is wrong with single ones, and what of them the other checks need."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.ids: Counter[str] = Counter()
+        self.links: list[tuple[str, str, str]] = []
+        """(path, field, id) of each entry that an entry names."""
+        self.versions: list[tuple[str, str]] = []
+        """(path, version) of each version of an entry that an entry cites."""
+        self.buried: set[str] = set()
+        """Ids that a tombstone stands for."""
+        paths = [path for path in subject.tree if path != SETTINGS]
+        self.findings: list[Finding] = []
+        for start in range(0, len(paths), _CHUNK):
+            for path, version in subject.store.read_many(paths[start : start + _CHUNK]).items():
+                try:
+                    look = self._log if path.startswith("log/") else self._document
+                    self.findings += look(path, version.text)
+                except BadInput as error:
+                    self.findings.append(Finding("error", "parse", path, str(error)))
+
+    def _log(self, path: str, text: bytes) -> Iterator[Finding]:
+        entries = logbook.parse(text)
+        for entry in entries:
+            self.ids[entry.id] += 1
+            self.links += [(path, field, target) for field, target in targets(entry.meta)]
+            directory = f"log/{entry.at:%Y/%m/%d}/{entry.by}/"
+            if not path.startswith(directory):
+                yield Finding("error", "place", path, f"{entry.id} of {entry.by} belongs in {directory}")
+        if not entries:
+            yield Finding("warn", "empty", path, "a log file without an entry")
+
+    def _document(self, path: str, text: bytes) -> Iterator[Finding]:
+        id = id_of(path)
+        if id is None:
+            yield Finding("error", "place", path, "no entry can be at this path; move it out of the ledger")
+            return
+        document = Document.parse(text)
+        if id.startswith("tombstone-"):
+            self.buried.add(str(document.fields.get("of")))
+        validate(document.fields, document.body)
+        self._keep(path, id, document)
+        if document.fields.get("id") != id:
+            yield Finding("error", "place", path, f"its id is {document.fields.get('id')!r}, its path says {id}")
+
+    def _keep(self, path: str, id: EntryId, document: Document) -> None:
+        self.ids[id] += 1
+        self.links += [(path, field, target) for field, target in targets(document.fields)]
+        self.versions += [(path, version) for version in cited_versions(document.fields)]
