@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from swarm_ledger.errors import Busy as Busy
     from swarm_ledger.errors import Conflict as Conflict
     from swarm_ledger.errors import Damaged as Damaged
+    from swarm_ledger.errors import Expired as Expired
+    from swarm_ledger.errors import Fenced as Fenced
     from swarm_ledger.errors import NewerFormat as NewerFormat
     from swarm_ledger.errors import NotFound as NotFound
+    from swarm_ledger.errors import Owned as Owned
     from swarm_ledger.errors import Refused as Refused
     from swarm_ledger.errors import StorageError as StorageError
     from swarm_ledger.errors import SwarmError as SwarmError
@@ -40,10 +43,13 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Env",
+    "Expired",
+    "Fenced",
     "Filters",
     "NewerFormat",
     "NotFound",
     "Note",
+    "Owned",
     "Reader",
     "Refused",
     "Retracted",
@@ -68,8 +74,8 @@ _HOMES = {
     "swarm_indexes.filters": ("Filters",),
     "swarm_ledger.env": ("Env",),
     "swarm_ledger.errors": (
-        *("BadInput", "Busy", "Conflict", "Damaged", "NewerFormat", "NotFound", "Refused"),
-        *("StorageError", "SwarmError", "TryAgain", "Unconfirmed"),
+        *("BadInput", "Busy", "Conflict", "Damaged", "Expired", "Fenced", "NewerFormat", "NotFound"),
+        *("Owned", "Refused", "StorageError", "SwarmError", "TryAgain", "Unconfirmed"),
     ),
 }
 

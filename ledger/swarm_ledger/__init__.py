@@ -14,8 +14,11 @@ if TYPE_CHECKING:
         Busy,
         Conflict,
         Damaged,
+        Expired,
+        Fenced,
         NewerFormat,
         NotFound,
+        Owned,
         Refused,
         StorageError,
         SwarmError,
@@ -56,10 +59,13 @@ __all__ = [
     "Damaged",
     "Delete",
     "EntryId",
+    "Expired",
+    "Fenced",
     "LogEntry",
     "NewerFormat",
     "NotFound",
     "Op",
+    "Owned",
     "Put",
     "Receipt",
     "Refused",
@@ -83,7 +89,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "errors": "BadInput Busy Conflict Damaged NewerFormat NotFound Refused "
+    "errors": "BadInput Busy Conflict Damaged Expired Fenced NewerFormat NotFound Owned Refused "
     "StorageError SwarmError TryAgain Unconfirmed",
     "ids": "KINDS AgentName EntryId agent_name entity_id id_of kind_of new_id path_of plan_id slugify",
     "logbook": "LogEntry",

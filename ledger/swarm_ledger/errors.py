@@ -5,6 +5,9 @@ SwarmError
 │   └── NotFound     no entry, file or version of that name
 ├── TryAgain         nothing is wrong with the request; the world moved or is not ready
 │   ├── Conflict     a document changed since it was read (fields: path, base, current)
+│   ├── Owned        another session has the lease (fields: line, owner, session, held, left)
+│   ├── Fenced       somebody else was granted the line since (fields: line, token, by)
+│   ├── Expired      the lease is of before a restart, or before the directory was lost (fields: line, token)
 │   ├── Busy         another process holds the ledger and does not go on
 │   ├── Unconfirmed  the outcome is not known; the request's id says how to find out
 │   ├── StorageError the disk refused (full, read-only, denied, failing); nothing was written
@@ -21,8 +24,11 @@ __all__ = [
     "Busy",
     "Conflict",
     "Damaged",
+    "Expired",
+    "Fenced",
     "NewerFormat",
     "NotFound",
+    "Owned",
     "Refused",
     "StorageError",
     "SwarmError",
@@ -72,6 +78,40 @@ class Conflict(TryAgain):
         )
 
 
+class Owned(TryAgain):
+    """Another session owns the line by a live lease. `held` and `left` are seconds. Nothing was written."""
+
+    def __init__(self, line: str, owner: str, session: str, held: float, left: float) -> None:
+        self.line, self.owner, self.session = line, owner, session
+        self.held, self.left = round(held, 3), round(left, 3)
+        super().__init__(
+            f"{line} is owned by {owner}, for {_span(held)} so far and {_span(left)} more; nothing was written.\n"
+            f"Wait (`swarm own --wait`), ask (`swarm log --to {owner}`), or `swarm steal {line} --why …`."
+        )
+
+
+class Fenced(TryAgain):
+    """The fencing token is no longer current: `by` (None: nobody knows who) was granted the line since."""
+
+    def __init__(self, line: str, token: str, by: str | None) -> None:
+        self.line, self.token, self.by = line, token, by
+        super().__init__(
+            f"{line} is no longer yours: {by or 'somebody'} ended your lease (token {token}); nothing was written.\n"
+            f"Read it again, then `swarm own {line}`."
+        )
+
+
+class Expired(TryAgain):
+    """The fencing token is of an earlier generation of the directory: from before a restart, or before it was lost."""
+
+    def __init__(self, line: str, token: str) -> None:
+        self.line, self.token = line, token
+        super().__init__(
+            f"your lease of {line} is from before this machine restarted or its leases were lost (token {token}); "
+            f"nothing was written.\nRead it again, then `swarm own {line}`."
+        )
+
+
 class Busy(TryAgain):
     """Another process holds the ledger and does not go on. Nothing of this request was written."""
 
@@ -110,3 +150,10 @@ class NewerFormat(Damaged):
 
 def _short(version: str | None) -> str:
     return version[:12] if version else "absent"
+
+
+def _span(seconds: float) -> str:
+    """A stretch of time for people."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"
