@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test lint format bench-writes bench-hands soak clean
 
@@ -10,7 +12,8 @@ BIN := .venv/bin
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12 …"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,kv]'
 	@touch $@
 
 demo: .venv/.made

@@ -1,0 +1,3 @@
+"""Attention of a few queries over packed keys and values."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Quantise and pack vectors."""
+
+__all__: list[str] = []

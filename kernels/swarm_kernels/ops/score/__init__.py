@@ -1,0 +1,3 @@
+"""The score of TriAttention."""
+
+__all__: list[str] = []
