@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol
 
 from . import logbook
+from .coherence import Table, check_fences
 from .errors import BadInput, Conflict
+from .lines import Line
 from .objects import blob_id
 from .store import Append, BlobId, Delete, Put, Request, Version
 
-__all__ = ["Draft", "Validator", "check_path", "check_request", "is_inside", "is_log_file", "trailers"]
+__all__ = ["Draft", "check_leases", "check_path", "check_request", "guarded", "is_inside", "is_log_file", "trailers"]
 
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _NOT_A_NAME = frozenset(("", ".", "..", ".git"))
 _LOG_FILE = re.compile(r"[0-9]{4}\.md")
 _REQUEST_ID = re.compile(r"[0-9a-z]{1,64}")
-
-
-class Validator(Protocol):
-    """A further rule that each request must pass, such as a lease's fence. Raises a SwarmError to refuse."""
-
-    def __call__(self, request: Request, draft: Draft) -> None: ...
 
 
 class Draft:
@@ -126,7 +121,8 @@ def check_request(request: Request) -> None:
         raise BadInput("a request must write something")
     if not _REQUEST_ID.fullmatch(request.id):
         raise BadInput(f"a request's id is 1 to 64 of a-z and 0-9, not {request.id!r}")
-    for value in (request.agent, request.session, request.subject, *(value for _, value in request.trailers)):
+    lines = (token.line for token in request.fences)
+    for value in (request.agent, request.session, request.subject, *(value for _, value in request.trailers), *lines):
         if not value or _CONTROL.search(value):
             raise BadInput(f"agent, session, subject and trailers are one line without control characters: {value!r}")
     if "<" in request.agent or ">" in request.agent:
@@ -143,9 +139,27 @@ def check_request(request: Request) -> None:
             raise BadInput(f"{op.entry}: the text is not UTF-8 (byte {error.start})") from None
 
 
+def guarded(request: Request) -> bool:
+    """Whether leases have a say in `request`: it changes what was there, or shows tokens."""
+    return bool(request.fences) or bool(_changed(request))
+
+
+def check_leases(table: Table, request: Request, now: float) -> None:
+    """Raise Owned, Fenced or Expired unless the leases in `table` allow `request`."""
+    check_fences(table, _changed(request), request.session, request.fences, now)
+
+
+def _changed(request: Request) -> list[Line]:
+    """The documents that `request` changes, as lines; none of what a hand wrote, or of what is new."""
+    if request.by_hand:
+        return []
+    return [Line(op.entry) for op in request.ops if not isinstance(op, Append) and op.base is not None]
+
+
 def trailers(request: Request) -> list[tuple[str, str]]:
     """The trailers of the commit that `request` becomes."""
     out = [("Agent", request.agent), ("Session", request.session), ("Request", request.id)]
     for op in request.ops:
         out += [("Entry", op.entry), ("Base", "append" if isinstance(op, Append) else op.base or "none")]
+    out += [("Fence", f"{token.line} {token}") for token in request.fences]
     return [*out, *request.trailers]

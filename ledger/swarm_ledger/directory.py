@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -39,15 +40,14 @@ class Directory(Protocol):
 class MemoryDirectory:
     """Keeps leases in this process, for its threads."""
 
-    def __init__(self, uptime: float = 0.0, generation: int = 1) -> None:
-        self.uptime = uptime
-        """Moved by whoever made it."""
+    def __init__(self, uptime: Callable[[], float] = time.monotonic) -> None:
+        self._uptime = uptime
         self._lock = threading.RLock()
-        self._table = _Rows(generation)
+        self._table = _Rows(1)
 
     def now(self) -> float:
         """See Directory.now."""
-        return self.uptime
+        return self._uptime()
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[Table]:
@@ -63,7 +63,8 @@ class MemoryDirectory:
     def leases(self) -> list[Lease]:
         """See Directory.leases."""
         with self._lock:
-            return sorted(lease for lease in self._table.rows.values() if lease.live(self.uptime))
+            now = self.now()
+            return sorted(lease for lease in self._table.rows.values() if lease.live(now))
 
     def lose(self) -> None:
         """As after a boot, or when somebody deleted the table: all leases are gone, and the generation is raised."""

@@ -25,8 +25,22 @@ if sys.platform == "darwin":
     def _fsync(fd: int) -> None:
         # fsync on macOS leaves data in the drive's cache; F_FULLFSYNC does not.
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+    _UPTIME = time.CLOCK_MONOTONIC  # goes on while the machine sleeps, unlike Python's time.monotonic there
+
+    def _boot() -> str:
+        import ctypes
+
+        name, size = ctypes.create_string_buffer(64), ctypes.c_size_t(64)
+        ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", name, ctypes.byref(size), None, 0)
+        return name.value.decode()
 else:
     _fsync = os.fsync
+    _UPTIME = time.CLOCK_BOOTTIME
+
+    def _boot() -> str:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
 
 
 class Disk:
@@ -97,6 +111,10 @@ class Env(NamedTuple):
     """POSIX seconds."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    uptime: Callable[[], float] = lambda: time.clock_gettime(_UPTIME)
+    """Seconds since this boot, time asleep included; setting the clock does not move it."""
+    boot: Callable[[], str] = _boot
+    """Names this boot."""
     point: Callable[[str], None] = _no_point
     """Called with a name at each step of the commit path; tests kill or stop the process there."""
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import refs
 from .chain import CacheError
-from .decide import Validator, check_request
+from .decide import check_request
+from .directory import Directory
 from .env import Env, storage_error
 from .errors import BadInput, Busy, Conflict, Damaged, NewerFormat, NotFound, SwarmError, Unconfirmed
 from .filelock import FileLock
 from .git import cat_blobs
 from .leader import FORMAT, Leader, receipt_from_history
+from .leasefile import LeaseFile
 from .objects import blob_id
 from .place import network_filesystem
 from .spool import Mailbox, Outcome, Spool, decode_outcome
@@ -111,14 +113,13 @@ class GitStore:
         home: str,
         env: Env | None = None,
         *,
-        validators: Sequence[Validator] = (),
         patience: float = 30.0,
     ) -> None:
         """`patience`: seconds that a write waits for a leader that does not go on, before Busy or Unconfirmed."""
         self.home = home
         self.ledger = f"{home}/ledger.git"
         self._env = env or Env()
-        self._validators, self._patience = validators, patience
+        self._patience = patience
         self._mutex = threading.RLock()
         self._pid = -1
         self._mailbox: Mailbox | None = None
@@ -141,7 +142,8 @@ class GitStore:
             raise storage_error(error, "opening the ledger") from error
         self._lock = FileLock(f"{self.home}/commit.lock")
         self._state = State(f"{self.home}/state.db", self.ledger, self._env)
-        self._leader = Leader(self.ledger, f"{self.home}/tmp", self._spool, self._state, self._env, self._validators)
+        self._leases = LeaseFile(self.home, self._env)
+        self._leader = Leader(self.ledger, f"{self.home}/tmp", self._spool, self._state, self._env, self._leases)
 
     def _enter(self) -> None:
         if self._pid != os.getpid():
@@ -151,11 +153,17 @@ class GitStore:
         """In a forked child: nothing that is shared with the parent is used or, where closing tells, closed."""
         self._mutex = threading.RLock()  # a thread that is not here may have held it
         self._pid = -1
-        _INHERITED.append(self._state)  # closing SQLite's files here would drop the parent's locks
+        _INHERITED.extend((self._state, self._leases))  # closing SQLite's files here would drop the parent's locks
         self._lock.close()  # the parent's lock would outlive it otherwise
         if self._mailbox is not None:
             self._mailbox.abandon()
             self._mailbox = None
+
+    @property
+    def directory(self) -> Directory:
+        """See Store.directory."""
+        self._enter()
+        return self._leases
 
     # Reading
 
@@ -458,6 +466,7 @@ class GitStore:
             self._views.close(self)
             self._views = None
         self._state.close()
+        self._leases.close()
         self._lock.close()
         if self._mailbox is not None:
             self._spool.leave(self._mailbox.token)
@@ -472,7 +481,7 @@ def _checked(version: Version | None) -> Version | None:
 
 
 _STORES: weakref.WeakSet[GitStore] = weakref.WeakSet()
-_INHERITED: list[State] = []
+_INHERITED: list[State | LeaseFile] = []
 
 
 _forking: list[GitStore] = []
@@ -483,10 +492,12 @@ def _before_fork() -> None:
     _forking[:] = sorted(_STORES, key=id)
     for store in _forking:
         store._mutex.acquire()
+        store._leases.lock.acquire()
 
 
 def _after_fork_in_parent() -> None:
     for store in _forking:
+        store._leases.lock.release()
         store._mutex.release()
 
 

@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from . import refs
 from .chain import CacheError, Chain, Joining, TreeCache
-from .decide import Draft, Validator
+from .decide import Draft, check_leases, guarded
+from .directory import Directory
 from .env import Env, storage_error
-from .errors import Damaged, NewerFormat, Refused, SwarmError, Unconfirmed
+from .errors import Damaged, Expired, Fenced, NewerFormat, Owned, Refused, SwarmError, Unconfirmed
 from .git import cat_blobs, git
 from .objects import blob_id, encode_pack
 from .spool import Outcome, Spool, encode_outcome
@@ -40,11 +41,9 @@ _GAP_S = 0.002
 class Leader:
     """Commits batches; used only while the commit lock is held."""
 
-    def __init__(
-        self, ledger: str, scratch: str, spool: Spool, state: State, env: Env, validators: Sequence[Validator]
-    ) -> None:
+    def __init__(self, ledger: str, scratch: str, spool: Spool, state: State, env: Env, directory: Directory) -> None:
         self._ledger, self._scratch, self._spool = ledger, scratch, spool
-        self._state, self._env, self._validators = state, env, validators
+        self._state, self._env, self._directory = state, env, directory
         self._cache = TreeCache()
         self.left_in_order = True
         """False after a failure that may have left a lock or a `.keep`: the next tenure then cleans up."""
@@ -178,7 +177,8 @@ class Leader:
                     state.put_commit(chain.tip, chain.head)
                     keep = self._write_pack(chain)
                     try:
-                        moved = self._move(keep, tip)
+                        with self._leases_as_decided(batch, outcomes):
+                            moved = self._move(keep, tip)
                     finally:
                         self._let_go(keep)
                     if not moved:
@@ -251,6 +251,7 @@ class Leader:
 
     def _build(self, batch: list[Request], tip: CommitId | None, outcomes: dict[str, Outcome]) -> tuple[Chain, Draft]:
         state = self._state
+        denied = self._denied(batch)
         chain = Chain(tip, state, self._cache)
         draft = Draft(chain.version, chain.newest, chain.text)
         for request in batch:
@@ -261,14 +262,48 @@ class Leader:
                 outcomes[request.id] = receipt_from_history(self._ledger, request, done[0])
                 continue
             try:
-                for validator in self._validators:
-                    validator(request, draft)
+                if request.id in denied:
+                    raise denied[request.id]
                 writes, paths = draft.apply(request)
             except SwarmError as refusal:
                 outcomes[request.id] = refusal
                 continue
             outcomes[request.id] = Receipt(request.id, chain.add(request, writes), paths)
         return chain, draft
+
+    def _denied(self, batch: Sequence[Request]) -> dict[str, SwarmError]:
+        """The requests of `batch` that a lease or a token denies, with the refusal."""
+        denied: dict[str, SwarmError] = {}
+        subject = [request for request in batch if guarded(request)]
+        if subject:
+            with self._directory.deciding() as table:
+                now = self._directory.now()
+                for request in subject:
+                    try:
+                        check_leases(table, request, now)
+                    except (Owned, Fenced, Expired) as refusal:
+                        denied[request.id] = refusal
+        return denied
+
+    @contextlib.contextmanager
+    def _leases_as_decided(self, batch: Sequence[Request], outcomes: Mapping[str, Outcome]) -> Iterator[None]:
+        """Nobody is granted or loses a lease in the block, in which the branch moves.
+
+        Raises _Lost where one that the batch rests on changed since it was decided.
+        """
+        landing = [one for one in batch if isinstance(outcomes[one.id], Receipt) and guarded(one)]
+        if not landing:
+            yield
+            return
+        with self._directory.deciding() as table:
+            now = self._directory.now()
+            try:
+                for request in landing:
+                    check_leases(table, request, now)
+            except (Owned, Fenced, Expired):
+                raise _Lost from None
+            self._env.point("leases-held")
+            yield
 
     def _write_pack(self, chain: Chain) -> str:
         """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
@@ -324,7 +359,7 @@ class Leader:
 
 
 class _Lost(Exception):
-    """The compare-and-swap lost: another git moved the branch first."""
+    """The compare-and-swap lost: another git moved the branch first, or a lease changed hands."""
 
 
 class _Moved(Exception):

@@ -6,7 +6,8 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from .decide import Draft, Validator, check_request, is_log_file, trailers
+from .decide import Draft, check_leases, check_request, is_log_file, trailers
+from .directory import Directory, MemoryDirectory
 from .errors import NotFound
 from .objects import COMMIT, encode_commit, object_name
 from .store import BlobId, Change, Changes, Commit, CommitId, Receipt, Request, Version
@@ -17,9 +18,9 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """Keeps everything in this process, for its threads. Commits carry the same data as in git, without trees."""
 
-    def __init__(self, validators: Sequence[Validator] = ()) -> None:
+    def __init__(self, directory: Directory | None = None) -> None:
+        self.directory = directory or MemoryDirectory()
         self._lock = threading.RLock()
-        self._validators = validators
         self._files: dict[str, Version] = {}
         self._blobs: dict[BlobId, bytes] = {}
         self._commits: list[Commit] = []
@@ -56,12 +57,11 @@ class MemoryStore:
     def submit(self, request: Request) -> Receipt:
         """See Store.submit."""
         check_request(request)
-        with self._lock:
+        with self._lock, self.directory.deciding() as table:
             if request.id in self._done:
                 return self._done[request.id]
+            check_leases(table, request, self.directory.now())
             draft = Draft(self._version, self._newest, lambda path, version: self._files[path].text)
-            for validator in self._validators:
-                validator(request, draft)
             writes, paths = draft.apply(request)
             for path, new in writes.items():
                 if new is None:

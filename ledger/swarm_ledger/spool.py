@@ -17,16 +17,17 @@ from itertools import groupby
 from typing import Any
 
 from . import errors
+from .coherence import Token
 from .decide import check_request
 from .env import Env
-from .store import Append, BlobId, CommitId, Delete, Op, Put, Receipt, Request
+from .store import Append, CommitId, Delete, Op, Put, Receipt, Request
 
 __all__ = ["Mailbox", "Outcome", "Spool", "decode_outcome", "encode_outcome"]
 
 _MESSAGE_BYTES = 16_384
 """What surely fits a FIFO in one piece; for a longer answer the writer looks the outcome up."""
 
-FORMAT = "1"
+FORMAT = "2"
 """Of requests. A leader leaves requests of another format alone."""
 
 Outcome = Receipt | errors.SwarmError
@@ -54,7 +55,9 @@ def decode_request(data: bytes) -> Request:
     for op in fields["ops"]:
         kind = _OPS[op.pop("op")]
         ops.append(kind(**{name: v.encode() if name in ("text", "header", "section") else v for name, v in op.items()}))
-    return Request(**{**fields, "ops": tuple(ops), "trailers": tuple((a, b) for a, b in fields["trailers"])})
+    trailers = tuple((name, value) for name, value in fields["trailers"])
+    fences = tuple(Token(*token) for token in fields["fences"])
+    return Request(**{**fields, "ops": tuple(ops), "trailers": trailers, "fences": fences})
 
 
 def encode_outcome(outcome: Outcome) -> dict[str, Any]:
@@ -71,17 +74,9 @@ def decode_outcome(request: str, data: dict[str, Any]) -> Outcome:
         paths = [path for path, times in data["paths"] for _ in range(times)]
         return Receipt(request, CommitId(data["commit"]), tuple(paths))
     kind = getattr(errors, data["error"], errors.SwarmError)
-    fields = data.get("fields", {})
-    if kind is errors.Conflict:
-        return errors.Conflict(
-            fields["path"], fields["base"] and BlobId(fields["base"]), fields["current"], data["message"]
-        )
-    if kind is errors.Refused:
-        return errors.Refused(fields["rule"], data["message"])
-    if kind is errors.Unconfirmed:
-        return errors.Unconfirmed(request, data["message"])
-    made = kind(data["message"])
-    return made if isinstance(made, errors.SwarmError) else errors.SwarmError(data["message"])
+    refusal: errors.SwarmError = kind.__new__(kind, data["message"])  # each kind is made of other arguments
+    vars(refusal).update(data.get("fields", {}))
+    return refusal
 
 
 class Spool:

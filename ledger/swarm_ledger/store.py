@@ -7,7 +7,11 @@ agent, and moves its tip only by compare-and-swap. Every update names the versio
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+
+if TYPE_CHECKING:
+    from .coherence import Token
+    from .directory import Directory
 
 __all__ = [
     "Append",
@@ -79,6 +83,10 @@ class Request(NamedTuple):
     subject: str
     ops: tuple[Op, ...]
     trailers: tuple[tuple[str, str], ...] = ()
+    fences: tuple[Token, ...] = ()
+    """The tokens of the leases under which it writes: all must be current when the branch moves."""
+    by_hand: bool = False
+    """What a person saved in a file: taken in whoever has a lease."""
 
 
 class Receipt(NamedTuple):
@@ -132,6 +140,10 @@ class Changes(NamedTuple):
 class Store(Protocol):
     """One conformance suite (tests/ledger/test_store.py) holds every implementation to this."""
 
+    @property
+    def directory(self) -> Directory:
+        """The leases that its commits respect."""
+
     def tip(self) -> CommitId | None:
         """The newest commit, or None in an empty store."""
 
@@ -150,7 +162,8 @@ class Store(Protocol):
     def submit(self, request: Request) -> Receipt:
         """Commit `request`, and return once that is on disk and on the branch.
 
-        Raises Conflict (an update's base is not current), Busy, Unconfirmed, StorageError, NewerFormat, Damaged.
+        Raises Conflict (an update's base is not current), Owned (another has the lease of what it changes), Fenced or
+        Expired (a token that it shows is not current), Busy, Unconfirmed, StorageError, NewerFormat, Damaged.
         Submitting the same request again returns the first receipt's commit.
         """
 
