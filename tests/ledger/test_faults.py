@@ -252,9 +252,9 @@ def test_a_request_of_a_newer_version_stays_queued(git_store: GitStore, make_req
 
 def test_a_torn_request_is_put_aside(git_store: GitStore, make_request: Make) -> None:
     """Rubbish in the queue stops nobody and stays to be looked at."""
-    Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.1").write_bytes(b'{"id": "r9", "ops')
+    Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.2").write_bytes(b'{"id": "r9", "ops')
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
-    assert os.listdir(f"{git_store.home}/queue/bad") == ["00000000000000000001.r9.feedfeed.1"]
+    assert os.listdir(f"{git_store.home}/queue/bad") == ["00000000000000000001.r9.feedfeed.2"]
 
 
 def test_a_request_of_a_dead_writer_is_finished(home: str, make_request: Make) -> None:

@@ -157,8 +157,8 @@ def test_an_interrupt_anywhere_leaves_a_ledger_that_works(home: str, make_reques
 )
 def test_rubbish_in_the_queue_stops_nobody(git_store: GitStore, make_request: Make, rubbish: bytes) -> None:
     """What is no request is put aside, and is never committed."""
-    Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.1").write_bytes(rubbish)
-    os.mkdir(f"{git_store.home}/queue/new/00000000000000000002.r8.feedfeed.1")
+    Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.2").write_bytes(rubbish)
+    os.mkdir(f"{git_store.home}/queue/new/00000000000000000002.r8.feedfeed.2")
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
     assert [path for path, _ in git_store.paths()] == ["facts/a.md", "swarm.yaml"]
     assert [name for name in os.listdir(f"{git_store.home}/queue/new") if name[0] != "."] == []
