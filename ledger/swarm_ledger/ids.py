@@ -96,8 +96,8 @@ def new_id(kind: str, at: datetime, rng: random.Random) -> EntryId:
 
 
 def new_request(rng: random.Random) -> str:
-    """A fresh name for a request: 26 base32 characters, 130 random bits."""
-    return _random(rng, 26)
+    """A fresh name for a request: 16 base32 characters, 80 random bits."""
+    return _random(rng, 16)
 
 
 def plan_id(slug: str) -> EntryId:

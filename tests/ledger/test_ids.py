@@ -78,9 +78,9 @@ def test_new_id_refuses(kind: str, at: datetime, message: str) -> None:
 
 
 def test_new_request() -> None:
-    """The name of a request is 26 characters of base32."""
+    """The name of a request is 16 characters of base32."""
     name = ids.new_request(random.Random(3))
-    assert len(name) == 26
+    assert len(name) == 16
     assert set(name) <= set(ids.ALPHABET)
     assert name != ids.new_request(random.Random(4))
 
