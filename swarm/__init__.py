@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from .agent import Written as Written
     from .api import Status as Status
     from .api import Swarm as Swarm
+    from .deltas import Changed as Changed
     from .given import Note as Note
+    from .owning import Granted as Granted
+    from .reader import Held as Held
     from .reader import Reader as Reader
     from .reader import Retracted as Retracted
     from .reader import Revision as Revision
@@ -40,12 +43,15 @@ __all__ = [
     "Agent",
     "BadInput",
     "Busy",
+    "Changed",
     "Conflict",
     "Damaged",
     "Env",
     "Expired",
     "Fenced",
     "Filters",
+    "Granted",
+    "Held",
     "NewerFormat",
     "NotFound",
     "Note",
@@ -70,7 +76,9 @@ _HOMES = {
     "swarm.agent": ("Agent", "Written"),
     "swarm.api": ("Status", "Swarm"),
     "swarm.given": ("Note",),
-    "swarm.reader": ("Reader", "Retracted", "Revision", "Shown"),
+    "swarm.deltas": ("Changed",),
+    "swarm.owning": ("Granted",),
+    "swarm.reader": ("Held", "Reader", "Retracted", "Revision", "Shown"),
     "swarm_indexes.filters": ("Filters",),
     "swarm_ledger.env": ("Env",),
     "swarm_ledger.errors": (

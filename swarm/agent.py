@@ -23,6 +23,7 @@ from swarm_ledger.ids import (
     slugify,
     tombstone_id,
 )
+from swarm_ledger.lines import Line
 from swarm_ledger.objects import blob_id
 from swarm_ledger.store import Append, BlobId, CommitId, Delete, Op, Put, Receipt, Request, Version
 from swarm_ledger.times import format_time
@@ -31,7 +32,8 @@ from . import drafts
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
-from .reader import Reader, document, no_entry
+from .owning import Owner
+from .reader import document, no_entry
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -82,7 +84,7 @@ class About(TypedDict, total=False):
     """Any others of its kind."""
 
 
-class Agent(Reader):
+class Agent(Owner):
     """One agent of the swarm, in one session. Writes return once they are on disk."""
 
     session: Session
@@ -172,11 +174,14 @@ class Agent(Reader):
         fields: Mapping[str, object] | None = None,
         *,
         base: str | None = None,
+        release: bool = False,
     ) -> Written:
         """Change the text or fields of an entry (a field of None is taken out); all else stays byte for byte.
 
-        It is based on the version that this session read last, or on `base`. Raises Refused for what was never read
-        and for what is never edited; Conflict where it changed since, with the texts, and the draft kept in a file.
+        It is based on the version that this session read last, or on `base`. A lease of it is kept, unless `release`
+        says to end it with the edit. Raises Owned, Fenced or Expired where a lease forbids it; Refused for what was
+        never read and for what is never edited; Conflict where it changed since, with the texts, and the draft kept
+        in a file.
         """
         with self._recorded("edit", [id]):
             known = self._known(id, base, "edit")
@@ -193,6 +198,8 @@ class Agent(Reader):
                 return Written(EntryId(id), None, known.path, known.blob)
             put = Put(id, known.path, draft, known.blob)
             receipt, created = self._replace(known, draft, f"edit {id}", [put], named)
+        if release and Line(id) in self.session.tokens():
+            self.release(id)
         return Written(EntryId(id), receipt.commit, known.path, blob_id(draft), created)
 
     def supersede(
@@ -222,7 +229,7 @@ class Agent(Reader):
             ids.append(done.id)
         return done
 
-    def retract(self, id: str, why: str, *, base: str | None = None) -> Written:
+    def retract(self, id: str, why: str, *, base: str | None = None, by_hand: bool = False) -> Written:
         """Take an entry out of the ledger, leaving a tombstone that says why; both in one commit.
 
         Its text stays in history. Raises as `edit` does.
@@ -239,7 +246,7 @@ class Agent(Reader):
             title = str(document(known).fields.get("title", id))
             text = self._new_text(stone, title, "", at, buried)
             ops: list[Op] = [Delete(id, known.path, known.blob), Put(stone, path_of(stone), text, None)]
-            receipt, _ = self._replace(known, None, f"retract {id}: {why}", ops, {})
+            receipt, _ = self._replace(known, None, f"retract {id}: {why}", ops, {}, by_hand=by_hand)
         return Written(EntryId(id), receipt.commit, known.path)
 
     def restore(self, id: str) -> Written:
@@ -263,10 +270,13 @@ class Agent(Reader):
             entry, receipt.commit, receipt.paths[0], blob_id(ops[0].text) if isinstance(ops[0], Put) else None
         )
 
-    def commit(self, subject: str, ops: Sequence[Op]) -> Receipt:
-        """Commit ready-made writes in this agent's name, all or none; for imports, which bring whole entries."""
+    def commit(self, subject: str, ops: Sequence[Op], *, by_hand: bool = False) -> Receipt:
+        """Commit ready-made writes in this agent's name, all or none; for imports, which bring whole entries.
+
+        What is `by_hand` was saved in a file already, so leases do not refuse it.
+        """
         with self._recorded("commit", [op.entry for op in ops]):
-            return self._land(subject, ops, {})[0]
+            return self._land(subject, ops, {}, by_hand=by_hand)[0]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._env.now()), UTC)
@@ -380,7 +390,7 @@ class Agent(Reader):
         if kind in ("log", "tombstone"):
             raise Refused("append-only", f"{id} is kept as it is: a {kind} is never changed. Log what you have to add.")
         path = path_of(id)
-        read = self._version(path, base) if base else self.session.last(EntryId(id))
+        read = self._version(path, base) if base else self.session.last(path)
         now = self._store.read(path)
         if read is None and now is not None:
             raise Refused("read-first", f"{id} was not read in this session; `swarm show {id}` first, then {verb} it.")
@@ -426,11 +436,13 @@ class Agent(Reader):
         return after.data
 
     def _land(
-        self, subject: str, ops: Sequence[Op], named: Mapping[EntryId, str]
+        self, subject: str, ops: Sequence[Op], named: Mapping[EntryId, str], *, by_hand: bool = False
     ) -> tuple[Receipt, tuple[EntryId, ...]]:
         """Submit `ops` with pages for those of `named` that have none: (receipt, the pages made)."""
         at = self._now()
         paths = {id: path_of(id) for id in named}
+        changing = {op.entry for op in ops if not isinstance(op, Append) and op.base is not None}
+        fences = () if by_hand else tuple(t for line, t in self.session.tokens().items() if line in changing)
         for _ in range(_ATTEMPTS):
             there = self._store.read_many(list(paths.values())) if paths else {}
             pages = [entity_page(id, named[id], self.name, at) for id in paths if paths[id] not in there]
@@ -442,6 +454,8 @@ class Agent(Reader):
                 int(self._env.now()),
                 subject_line(subject),
                 whole,
+                fences=fences,
+                by_hand=by_hand,
             )
             try:
                 receipt = self._store.submit(request)
@@ -454,20 +468,25 @@ class Agent(Reader):
         raise StorageError(f"others made a page at each of {_ATTEMPTS} attempts; nothing was written. Try again.")
 
     def _wrote(self, ops: Sequence[Op]) -> None:
-        versions: list[tuple[EntryId, BlobId | None]] = []
-        for op in ops:
-            if not isinstance(op, Append):
-                versions.append((EntryId(op.entry), blob_id(op.text) if isinstance(op, Put) else None))
+        documents = [op for op in ops if not isinstance(op, Append)]
+        versions = [(op.path, blob_id(op.text) if isinstance(op, Put) else None) for op in documents]
         # The write is acknowledged whatever happens here; without the note the next edit asks to read first.
         with contextlib.suppress(StorageError):
-            self.session.saw(versions)
+            self.session.saw(versions, self._env.now())
 
     def _replace(
-        self, known: Version, draft: bytes | None, subject: str, ops: Sequence[Op], named: Mapping[EntryId, str]
+        self,
+        known: Version,
+        draft: bytes | None,
+        subject: str,
+        ops: Sequence[Op],
+        named: Mapping[EntryId, str],
+        *,
+        by_hand: bool = False,
     ) -> tuple[Receipt, tuple[EntryId, ...]]:
         """`_land` for a write based on `known`; its conflict carries the texts, and keeps `draft`."""
         try:
-            return self._land(subject, ops, named)
+            return self._land(subject, ops, named, by_hand=by_hand)
         except Conflict as conflict:
             if conflict.path != known.path:
                 raise

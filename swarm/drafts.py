@@ -29,6 +29,14 @@ def conflict(store: Store, home: str, env: Env, known: Version, draft: bytes | N
     error.base_text = known.text.decode()
     error.theirs = now.text.decode() if now else None
     error.mine = draft.decode() if draft is not None else None
+    fits = ""
+    if now is not None and draft is not None:
+        from swarm_ledger.merge import merge
+
+        merged = merge(known.path, known.text, now.text, draft)
+        if merged.text is not None and not merged.lost:
+            error.merged = merged.text.decode()
+            fits = "Both changes fit together: --json has them as one text. "
     kept = ""
     if draft is not None:
         path = f"{home}/drafts/{id}.{new_request(env.rng)[:8]}.md"
@@ -38,5 +46,5 @@ def conflict(store: Store, home: str, env: Env, known: Version, draft: bytes | N
             error.draft, kept = path, f"Your text is kept in {path}. "
         except OSError as reason:
             kept = f"Your text could not be kept ({reason.strerror}). "
-    error.args = (f"{message}\n{kept}`swarm show {id}` shows it as it is now; then write again.",)
+    error.args = (f"{message}\n{kept}{fits}`swarm show {id}` shows it as it is now; then write again.",)
     return error

@@ -165,7 +165,7 @@ class Ingest:
             ops = [op for write in writes for op in write.ops]
             try:
                 if ops:
-                    self._me.commit(_subject(writes), ops)
+                    self._me.commit(_subject(writes), ops, by_hand=True)
                 return writes
             except Conflict:
                 if len(found) > 1:  # one by one: a conflict of one must not hold up the others
@@ -251,7 +251,7 @@ class Ingest:
         if id is None or row is None or kind_of(id) == "tombstone":
             return Taken("kept", path, path)
         try:
-            self._me.retract(id, "deleted by hand", base=row.version)
+            self._me.retract(id, "deleted by hand", base=row.version, by_hand=True)
         except (Conflict, NotFound):
             return Taken("kept", path, id)  # changed or retracted by somebody meanwhile
         return Taken("retracted", path, id)

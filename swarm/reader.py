@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_indexes.filters import EVERYTHING, Filters
+from swarm_ledger.coherence import renew
 from swarm_ledger.env import Env
-from swarm_ledger.errors import BadInput, Damaged, NotFound, SwarmError
-from swarm_ledger.ids import EntryId, kind_of, path_of, quoted
+from swarm_ledger.errors import BadInput, Busy, Damaged, NotFound, StorageError, SwarmError
+from swarm_ledger.ids import EntryId, id_of, kind_of, path_of, quoted
+from swarm_ledger.lines import Line
 from swarm_ledger.refs import BRANCH
 from swarm_ledger.store import BlobId, CommitId, Store, Version
 
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from swarm_ledger.entry import Document
 
     from .api import Swarm
+    from .deltas import Changed
     from .session import Session
 
-__all__ = ["Reader", "Retracted", "Revision", "Shown", "document", "no_entry"]
+__all__ = ["Held", "Reader", "Retracted", "Revision", "Shown", "document", "no_entry"]
 
 _ALL = 1 << 30
+_RENEWAL_S = 0.1
+"""A program that calls a thousand times a second renews its leases ten times."""
 
 
 class Retracted(NamedTuple):
@@ -58,6 +63,18 @@ class Shown(NamedTuple):
     retracted: Retracted | None = None
 
 
+class Held(NamedTuple):
+    """A live lease, for people; times are POSIX seconds."""
+
+    line: Line
+    agent: str
+    session: str
+    since: float
+    until: float
+    mine: bool
+    note: str
+
+
 class Revision(NamedTuple):
     """One commit that changed an entry; `version` is None where it removed it."""
 
@@ -76,6 +93,7 @@ class Reader:
     def __init__(self, swarm: Swarm, session: Session | None) -> None:
         self._swarm = swarm
         self.session = session
+        self._renewed = -_RENEWAL_S
 
     @property
     def _store(self) -> Store:
@@ -93,7 +111,8 @@ class Reader:
         with self._recorded("show", [id]):
             shown = self._log(EntryId(id)) if kind_of(id) == "log" else self._document(EntryId(id))
             if self.session and not shown.retracted:
-                self.session.saw([(shown.id, shown.version)])
+                place = shown.id if shown.kind == "log" else shown.path
+                self.session.saw([(place, shown.version)], self._env.now())
         return shown
 
     def recall(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
@@ -108,7 +127,8 @@ class Reader:
             hits = self._swarm.index.search(query, filters, k=k)
             found += [hit.id for hit in hits]
             if self.session:
-                self.session.saw((EntryId(hit.id), BlobId(hit.version)) for hit in hits if hit.whole)
+                whole = [(hit.id if hit.kind == "log" else hit.path, BlobId(hit.version)) for hit in hits if hit.whole]
+                self.session.saw(whole, self._env.now())
         return hits
 
     def history(self, id: str) -> list[Revision]:
@@ -132,15 +152,47 @@ class Reader:
 
         Log entries never change.
         """
+        return {EntryId(id_of(path) or path): version for path, version in self._stale().items()}
+
+    def changes(self) -> list[Changed]:
+        """What changed of that which this session has read, each with what is different now.
+
+        Who was told the whole difference has read it; what is too long for that stays in the list until it is read.
+        """
+        from .deltas import changed
+
+        with self._recorded("changes") as ids:
+            seen = self.session.seen() if self.session else {}
+            found = {path: changed(self._store, path, seen[path], now) for path, now in self._stale().items()}
+            ids += [one.id for one in found.values()]
+            if self.session:
+                told = [(path, one.version) for path, one in found.items() if one.whole]
+                self.session.saw(told, self._env.now())
+        return list(found.values())
+
+    def leases(self) -> list[Held]:
+        """Every live lease of this ledger, by line."""
+        with self._recorded("leases"):
+            shift = self._env.now() - self._store.directory.now()
+            me = self.session.id if self.session else None
+            return [
+                Held(
+                    one.line,
+                    one.agent,
+                    one.session or "",
+                    round(one.since + shift, 3),
+                    round(one.deadline + shift, 3),
+                    one.session == me,
+                    one.note,
+                )
+                for one in self._store.directory.leases()
+            ]
+
+    def _stale(self) -> dict[str, BlobId | None]:
+        """Path → version now, of what this session read and what is not as it was."""
         seen = self.session.seen() if self.session else {}
-        paths = {}
-        for id in seen:
-            with contextlib.suppress(BadInput):
-                if kind_of(id) != "log":
-                    paths[id] = path_of(id)
-        now = self._store.read_many(list(paths.values()))
-        current = {id: now[path].blob if path in now else None for id, path in paths.items()}
-        return {id: version for id, version in current.items() if version != seen[id]}
+        documents = {place: version for place, version in seen.items() if place.endswith(".md")}
+        return self._store.differing(documents) if documents else {}
 
     def _document(self, id: EntryId) -> Shown:
         path = path_of(id)
@@ -214,7 +266,19 @@ class Reader:
             named = [id if id.isascii() and id.isprintable() and len(id) < 150 else quoted(id) for id in known]
             self._swarm.record.add(verb, self.session, named, type(error).__name__, str(error), query)
             raise
+        finally:
+            self._renew()
         self._swarm.record.add(verb, self.session, known, "done", None, query)
+
+    def _renew(self) -> None:
+        """Whatever a session does renews its leases, where some of their time is over."""
+        directory = self._store.directory
+        if self.session is None or directory.now() < self._renewed + _RENEWAL_S or not self.session.tokens():
+            return
+        # It is only to spare the owner a second claim; an answer does not wait for it.
+        with contextlib.suppress(StorageError, Busy), directory.deciding() as table:
+            renew(table, self.session.id, directory.now())
+            self._renewed = directory.now()
 
 
 def no_entry(id: str) -> NotFound:

@@ -15,10 +15,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from swarm_ledger.coherence import Token
 from swarm_ledger.env import Env, storage_error
-from swarm_ledger.errors import Busy
+from swarm_ledger.errors import Busy, NotFound
 from swarm_ledger.filelock import FileLock
-from swarm_ledger.ids import AgentName, EntryId, agent_name, new_request
+from swarm_ledger.ids import AgentName, agent_name, new_request
+from swarm_ledger.lines import Line
 from swarm_ledger.place import Place
 from swarm_ledger.store import BlobId
 
@@ -26,7 +28,6 @@ __all__ = ["Joined", "Member", "Session", "Sessions"]
 
 GONE = "-"
 """Stands for the version of an entry that this session removed."""
-_SEEN = re.compile(rb"^(\S+) ([0-9a-f]{40}|-)$", re.MULTILINE)
 _JOIN_SECONDS = 10.0
 
 
@@ -42,45 +43,79 @@ class Session(NamedTuple):
     def _seen_file(self) -> str:
         return f"{self.home}/sessions/{self.id}.seen"
 
-    def saw(self, versions: Iterable[tuple[EntryId, BlobId | None]]) -> None:
-        """Note that this session knows these versions; None is an entry that it removed. Raises StorageError."""
-        data = "".join(f"{entry} {version or GONE}\n" for entry, version in versions).encode()
-        if not data:
-            return
+    @property
+    def _tokens_file(self) -> str:
+        return f"{self.home}/sessions/{self.id}.tokens"
+
+    def saw(self, versions: Iterable[tuple[str, BlobId | None]], at: float) -> None:
+        """Note that this session knows these versions from the moment `at` on; None is an entry that it removed.
+
+        An entry is named by its path; one in a log, whose path is that of many, by its id. Raises StorageError.
+        """
+        data = "".join(f"{place} {version or GONE} {int(at)}\n" for place, version in versions).encode()
         try:
-            append_line(self._seen_file, data)
+            if data:
+                append_line(self._seen_file, data)
         except OSError as error:
             raise storage_error(error, "noting what was read") from None
 
-    def last(self, entry: EntryId) -> BlobId | None:
-        """The version of `entry` that this session read or wrote last, or None."""
-        data = b"\n" + self._read()
-        at = data.rfind(b"\n" + entry.encode() + b" ")
-        found = _SEEN.match(data, at + 1) if at >= 0 else None
-        return BlobId(found[2].decode()) if found and found[2] != GONE.encode() else None
+    def last(self, place: str) -> BlobId | None:
+        """The version that this session read or wrote last of what is at `place`, or None."""
+        return self.seen().get(place)
 
-    def seen(self) -> dict[EntryId, BlobId]:
-        """Every entry that this session has read, with the version that it read last."""
-        out: dict[EntryId, BlobId] = {}
-        for match in _SEEN.finditer(self._read()):
-            entry, version = EntryId(match[1].decode(errors="replace")), match[2].decode()
-            if version == GONE:
-                out.pop(entry, None)
+    def seen(self) -> dict[str, BlobId]:
+        """What this session has read: place → the version read last."""
+        out: dict[str, tuple[BlobId, str]] = {}
+        for line in _lines(self._seen_file):
+            match line.split(" "):
+                case [place, version, at] if len(version) == 40:
+                    out[place] = BlobId(version), at
+                case [place, version, at] if version == GONE:
+                    out.pop(place, None)
+                case ["!", since] if since.isdecimal():
+                    out = {place: known for place, known in out.items() if int(known[1]) >= int(since)}
+                case _:  # torn by a power loss
+                    pass
+        return {place: known[0] for place, known in out.items()}
+
+    def reset(self, since: float | None = None) -> None:
+        """Forget what was read, or what was read before `since`; for a context that no longer holds it."""
+        try:
+            if since is not None:
+                append_line(self._seen_file, f"! {int(since)}\n".encode())
             else:
-                out[entry] = BlobId(version)
+                with contextlib.suppress(FileNotFoundError):
+                    os.truncate(self._seen_file, 0)
+        except OSError as error:
+            raise storage_error(error, "forgetting what was read") from None
+
+    def hold(self, tokens: Iterable[Token]) -> None:
+        """Keep the tokens of leases, to be shown with each write. Raises StorageError."""
+        self._note_tokens("".join(f"{token.generation} {token.epoch} {token.line}\n" for token in tokens))
+
+    def drop(self, lines: Iterable[Line]) -> None:
+        """Forget the tokens of `lines`. Raises StorageError."""
+        self._note_tokens("".join(f"- - {line}\n" for line in lines))
+
+    def tokens(self) -> dict[Line, Token]:
+        """The tokens that this session was given last, current or not."""
+        out: dict[Line, Token] = {}
+        for text in _lines(self._tokens_file):
+            match text.split(" ", 2):
+                case [generation, epoch, line] if generation.isdecimal() and epoch.isdecimal():
+                    out[Line(line)] = Token(Line(line), int(generation), int(epoch))
+                case ["-", "-", line]:
+                    out.pop(Line(line), None)
+                case _:  # torn by a power loss
+                    pass
         return out
 
-    def reset(self) -> None:
-        """Forget what was read; for the start of a context that no longer holds it."""
-        with contextlib.suppress(FileNotFoundError):
-            os.truncate(self._seen_file, 0)
-
-    def _read(self) -> bytes:
+    def _note_tokens(self, text: str) -> None:
         try:
-            with open(self._seen_file, "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return b""
+            if text:
+                append_line(self._tokens_file, text.encode())
+        except OSError as error:
+            raise storage_error(error, "noting the leases") from None
 
 
 class Joined(NamedTuple):
@@ -167,6 +202,18 @@ class Sessions:
         except OSError as error:
             raise storage_error(error, "starting a session") from None
         return session
+
+    def of(self, name: str) -> Session:
+        """The newest session of the agent `name`, in whichever worktree. Raises BadInput, NotFound."""
+        agent = agent_name(name)
+        holder = self._json(f"names/{agent}")
+        files = [f"worktrees/{_key(str(holder['directory']))}.json"] if holder and "directory" in holder else []
+        files += [f"worktrees/{file}" for file in self._files("worktrees") if file.endswith(f".{agent}.json")]
+        for file in files:
+            found = self._load(file)
+            if found and found.agent == agent:
+                return found
+        raise NotFound(f"no agent {agent} has joined; `swarm status` lists those who have.")
 
     def members(self) -> list[Member]:
         """Every agent that joined this ledger on this machine, or acted in it by name, by name and worktree."""
@@ -284,6 +331,15 @@ def append_line(path: str, data: bytes) -> None:
         os.write(fd, data)
     finally:
         os.close(fd)
+
+
+def _lines(path: str) -> list[str]:
+    """The whole lines of a file; [] where it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split("\n")[:-1]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _member(name: str, data: Mapping[str, Any], *, joined: bool) -> Member:

@@ -66,6 +66,8 @@ class Conflict(TryAgain):
     """The text that was to be written."""
     theirs: str | None = None
     """The text that is there now; None where the document was removed."""
+    merged: str | None = None
+    """The text of both changes together, where they do not contradict each other."""
     draft: str | None = None
     """The file that keeps `mine`."""
 

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import refs
@@ -221,6 +221,10 @@ class GitStore:
             return {version.path: version for version in found if version}
 
         return self._reading(read)
+
+    def differing(self, known: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
+        """See Store.differing."""
+        return self._reading(lambda state: state.differing(known))
 
     def blob(self, version: BlobId) -> bytes:
         """See Store.blob."""

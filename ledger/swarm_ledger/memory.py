@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .decide import Draft, check_leases, check_request, is_log_file, trailers
 from .directory import Directory, MemoryDirectory
@@ -38,6 +38,12 @@ class MemoryStore:
         """See Store.read_many."""
         with self._lock:
             return {path: self._files[path] for path in paths if path in self._files}
+
+    def differing(self, known: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
+        """See Store.differing."""
+        with self._lock:
+            now = {path: self._version(path) for path in known}
+        return {path: version for path, version in now.items() if version != known[path]}
 
     def blob(self, version: BlobId) -> bytes:
         """See Store.blob."""

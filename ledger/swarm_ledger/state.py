@@ -7,10 +7,11 @@ depends on it. Its write transaction also keeps two leaders apart, should somebo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .decide import is_inside
@@ -197,6 +198,15 @@ class State:
         """The version at `path`, with its text."""
         row = self.db.execute("SELECT blob, text FROM files WHERE path = ?", (path,)).fetchone()
         return Version(path, BlobId(row[0].hex()), row[1]) if row else None
+
+    def differing(self, known: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
+        """See Store.differing; compared inside SQLite, because every reply asks for it."""
+        rows = self.db.execute(
+            "SELECT known.key, hex(files.blob) FROM json_each(?) known LEFT JOIN files ON files.path = known.key "
+            "WHERE files.blob IS NULL OR lower(hex(files.blob)) <> known.value",
+            (json.dumps(known),),
+        )
+        return {path: BlobId(version.lower()) if version else None for path, version in rows}
 
     def paths(self, prefix: str) -> Iterator[tuple[str, BlobId]]:
         """(path, version) under `prefix`, in order."""

@@ -6,7 +6,7 @@ agent, and moves its tip only by compare-and-swap. Every update names the versio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ class Store(Protocol):
 
     def read_many(self, paths: Sequence[str]) -> dict[str, Version]:
         """The current versions of those of `paths` that exist, all as of one commit."""
+
+    def differing(self, known: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
+        """Of `known` (path → version), the paths that hold another version now, with it; None where nothing is."""
 
     def blob(self, version: BlobId) -> bytes:
         """The text of any version that was ever committed. Raises NotFound."""

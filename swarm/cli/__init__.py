@@ -34,6 +34,12 @@ VERBS = {
     "restore": "bring back what was retracted or lost",
     "history": "the versions that an entry had",
     "recall": "search the ledger",
+    "own": "lease documents or code paths before you work on them",
+    "release": "give back what you own",
+    "handoff": "hand a line that you own over to another agent",
+    "steal": "take a line from whoever owns it, and say why",
+    "leases": "who owns what",
+    "changes": "what changed of that which you have read, and how",
     "check": "is everything in order?",
     "view": "the ledger's files in this worktree, to read and edit",
     "ingest": "take in what was edited by hand in the view",
@@ -51,9 +57,8 @@ VERBS = {
 
 _LATER = frozenset(
     {
-        *("plan", "next", "done", "fail", "block", "reopen", "erase", "own", "release", "handoff", "steal"),
-        *("leases", "changes", "brief", "verify", "guard", "tui", "mcp", "setup", "hook"),
-        *("ask", "latent", "memory"),
+        *("plan", "next", "done", "fail", "block", "reopen", "erase", "brief", "verify", "guard", "tui", "mcp"),
+        *("setup", "hook", "ask", "latent", "memory"),
     }
 )
 """Verbs of later versions."""
@@ -120,7 +125,9 @@ def _run(arguments: list[str]) -> int:
         except SystemExit:  # after --help
             return 0
     try:
-        return module.run(call)
+        code = module.run(call)
+        call.notice()
+        return code
     finally:
         call.close()
 

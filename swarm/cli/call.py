@@ -6,9 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from swarm_ledger.errors import BadInput, NotFound
+
+from .output import Notice, counted, warn
 
 if TYPE_CHECKING:
     from swarm.agent import Agent
@@ -130,16 +133,33 @@ class Call:
         agent = self.swarm.agent(self.name)
         if agent is None:
             raise BadInput("who are you? Run `swarm join NAME` in this worktree, or give --as NAME.")
+        self._noticed(agent)
         return agent
 
     @property
     def reader(self) -> Reader:
         """Who reads: the agent, where there is one."""
         sessions = self.swarm.sessions
-        return self.swarm.reader(sessions.joined() if self.name is None else sessions.acting_as(self.name))
+        reader = self.swarm.reader(sessions.joined() if self.name is None else sessions.acting_as(self.name))
+        self._noticed(reader)
+        return reader
+
+    def _noticed(self, reader: Reader) -> None:
+        """Have each reply say how much of what `reader` has read changed since."""
+        if reader.session is not None:
+            Notice.count = cache(lambda: len(reader.stale()))  # counted once the verb has done its work
+
+    def notice(self) -> None:
+        """Say so in a line of its own, where the reply was no JSON and there is something to say."""
+        if self.json or Notice.count is None:
+            return
+        if number := Notice.count():
+            entries, have = counted(number, "entry"), "has" if number == 1 else "have"
+            warn(f"{entries} that you read {have} changed: `swarm changes`")
 
     def close(self) -> None:
         """Close the ledger, if it was opened."""
+        Notice.count = None
         if self._swarm is not None:
             self._swarm.close()
 

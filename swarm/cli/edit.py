@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", help="the new title")
     field_options(parser)
     parser.add_argument("--base", metavar="VERSION", help="the version it is based on (default: the one you read)")
+    parser.add_argument("--release", action="store_true", help="end your lease of it with the edit")
 
 
 def run(call: Call) -> int:
@@ -34,4 +35,5 @@ def run(call: Call) -> int:
     if options.body is None and not fields:
         raise BadInput("nothing to change: give --body, --title or --set FIELD=VALUE.")
     body = None if options.body is None else text_of(options.body)
-    return written(call.agent.edit(options.id, body, fields, base=options.base), "changed", call.json)
+    done = call.agent.edit(options.id, body, fields, base=options.base, release=options.release)
+    return written(done, "changed", call.json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from swarm_ledger.errors import SwarmError
@@ -13,7 +13,7 @@ from swarm_ledger.errors import SwarmError
 if TYPE_CHECKING:
     from swarm.agent import Written
 
-__all__ = ["counted", "report", "say", "say_json", "short", "visible", "warn", "written"]
+__all__ = ["Notice", "counted", "report", "say", "say_json", "short", "visible", "warn", "written"]
 
 # C0 but tab and newline, DEL, C1, the marks that reorder text, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -29,8 +29,17 @@ def say(text: str) -> None:
     _write(sys.stdout, visible(text) if sys.stdout.isatty() else text)
 
 
+class Notice:
+    """How many entries that the caller has read are not as they were; said in each reply."""
+
+    count: Callable[[], int] | None = None
+    """Set once it is known who calls."""
+
+
 def say_json(data: Mapping[str, object]) -> None:
-    """Print one object on one line."""
+    """Print one object on one line, with the caller's notice."""
+    if Notice.count is not None:
+        data = {**data, "changed": Notice.count()}
     # C1 controls would pass a terminal unescaped, so there everything beyond ASCII is escaped.
     plain = sys.stdout.isatty() or (sys.stdout.encoding or "").lower() != "utf-8"
     sys.stdout.write(json.dumps(data, ensure_ascii=plain) + "\n")

@@ -244,7 +244,7 @@ def test_a_newer_ledger_is_left_alone(git_store: GitStore, make_request: Make) -
 
 def test_a_request_of_a_newer_version_stays_queued(git_store: GitStore, make_request: Make) -> None:
     """A leader serves its own format and leaves the rest to who can read it."""
-    newer = Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.2")
+    newer = Path(f"{git_store.home}/queue/new/00000000000000000001.r9.feedfeed.3")
     newer.write_bytes(b"who knows")
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
     assert newer.read_bytes() == b"who knows"

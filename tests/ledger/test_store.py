@@ -208,3 +208,12 @@ def test_an_unknown_version_is_not_found(store: Store, make_request: Make, versi
     store.submit(make_request(put("facts/a.md", b"x")))
     with pytest.raises(NotFound):
         store.blob(version)  # type: ignore[arg-type]
+
+
+def test_what_is_not_as_it_was_known_is_told_with_its_version_now(store: Store, make_request: Make) -> None:
+    """Changed and removed paths; not those that are still the same."""
+    store.submit(make_request(put("facts/a.md", b"a"), put("facts/b.md", b"b"), put("facts/c.md", b"c")))
+    known = {path: blob for path, blob in store.paths() if path.startswith("facts/")}
+    store.submit(make_request(put("facts/b.md", b"new", base=b"b"), Delete("c", "facts/c.md", blob_id(b"c"))))
+    assert store.differing(known) == {"facts/b.md": blob_id(b"new"), "facts/c.md": None}
+    assert store.differing({}) == {}

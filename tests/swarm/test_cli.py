@@ -98,7 +98,7 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     """Every verb that answers does so in JSON, too."""
     run("join", "ada")
     made = json.loads(run("remember", "Login is slow", "--json").out)
-    assert set(made) == {"id", "commit", "path", "version", "created"}
+    assert set(made) == {"id", "commit", "path", "version", "created", "changed"}
     assert (len(made["commit"]), len(made["version"])) == (40, 40)
     shown = json.loads(run("--json", "show", made["id"]).out)
     assert (shown["version"], shown["fields"]["title"], shown["retracted"]) == (made["version"], "Login is slow", None)

@@ -15,6 +15,8 @@ from swarm.session import Sessions
 from swarm_ledger.place import Place
 from swarm_ledger.store import BlobId
 
+from .conftest import Clock
+
 
 def sessions_of(tmp_path: Path, worktree: str) -> Sessions:
     """The sessions of one ledger as one of its worktrees sees them."""
@@ -33,7 +35,7 @@ def test_joining_again_is_the_same_agent_with_nothing_read(memory_swarm: Callabl
     assert (first.name, second.name) == ("backend", "backend")
     assert first.session.id != second.session.id
     assert (first.session.role, second.session.role) == ("owns the API", "owns the API")
-    assert (first.session.last(fact.id), second.session.last(fact.id)) == (fact.version, None)
+    assert (first.session.last(fact.path), second.session.last(fact.path)) == (fact.version, None)
     joined = swarm.agent()
     assert joined and joined.session == second.session
     assert swarm.join("backend", role="QA").session.role == "QA"
@@ -155,7 +157,7 @@ def test_a_reading_is_noted_before_it_is_answered(ada: Agent, tmp_path: Path) ->
     """Where the seen-file cannot be written the reading fails; nobody ever holds a version unknown to it."""
     fact = ada.remember("x")
     seen = tmp_path / "home" / "sessions" / f"{ada.session.id}.seen"
-    assert seen.read_text() == f"{fact.id} {fact.version}\n"
+    assert seen.read_text() == f"{fact.path} {fact.version} 1795258443\n"
     seen.unlink()
     seen.mkdir()
     with pytest.raises(StorageError, match="noting what was read"):
@@ -169,9 +171,9 @@ def test_the_last_reading_counts(ada: Agent, bob: Agent) -> None:
     bob.show(two.id)
     ada.retract(two.id, "wrong")
     now = ada.show(one.id)
-    assert ada.session.seen()[one.id] == now.version
-    assert two.id not in ada.session.seen()
-    assert bob.session.seen() == {two.id: two.version}
+    assert ada.session.seen()[one.path] == now.version
+    assert two.path not in ada.session.seen()
+    assert bob.session.seen() == {two.path: two.version}
     assert bob.stale() == {two.id: None}
 
 
@@ -180,8 +182,8 @@ def test_a_torn_line_of_the_seen_file_is_no_reading(ada: Agent, tmp_path: Path) 
     fact = ada.remember("x")
     seen = tmp_path / "home" / "sessions" / f"{ada.session.id}.seen"
     seen.write_bytes(seen.read_bytes() + b"fact-261121-00000000 3f2\n\x00\x00\x00\n")
-    assert ada.session.seen() == {fact.id: fact.version}
-    assert ada.session.last(fact.id) == fact.version
+    assert ada.session.seen() == {fact.path: fact.version}
+    assert ada.session.last(fact.path) == fact.version
 
 
 def test_stale_is_what_changed_since_it_was_read(ada: Agent, bob: Agent) -> None:
@@ -201,6 +203,17 @@ def test_reset_forgets_what_was_read(ada: Agent) -> None:
     """After it an edit asks to read first, and nothing is stale."""
     fact = ada.remember("x")
     ada.session.reset()
-    assert ada.session.last(fact.id) is None
-    ada.session.saw([(fact.id, BlobId("0" * 40))])
-    assert ada.session.seen() == {fact.id: "0" * 40}
+    assert ada.session.last(fact.path) is None
+    ada.session.saw([(fact.path, BlobId("0" * 40))], 0)
+    assert ada.session.seen() == {fact.path: "0" * 40}
+
+
+def test_old_readings_can_be_forgotten_alone(ada: Agent, clock: Clock) -> None:
+    """What was read before a moment goes; what was read again since stays."""
+    old, both = ada.remember("old"), ada.remember("both")
+    clock.now += 100
+    ada.show(both.id)
+    new = ada.remember("new")
+    ada.session.reset(since=clock.now)
+    assert ada.session.seen() == {both.path: both.version, new.path: new.version}
+    assert ada.session.last(old.path) is None
