@@ -181,16 +181,25 @@ class Sessions:
                 return found
         return None
 
+    def find(self, name: str) -> Session | None:
+        """The session of the agent `name` in this worktree, or None; `acting_as` makes one."""
+        joined = self.joined()
+        if joined and joined.agent == name:
+            return joined
+        return self._load(f"worktrees/{_key(self._where)}.{agent_name(name)}.json")
+
+    def git_dir(self, session: str) -> str | None:
+        """The git directory of the worktree (outside a repository: the directory) where `session` began, or None."""
+        data = self._json(f"sessions/{session}.json")
+        return data.get("directory") if data else None
+
     def acting_as(self, name: str) -> Session:
         """The session of the agent `name` in this worktree: the joined one, or one made for it without joining."""
-        agent = agent_name(name)
-        joined = self.joined()
-        if joined and joined.agent == agent:
-            return joined
-        path = f"worktrees/{_key(self._where)}.{agent}.json"
-        found = self._load(path)
+        found = self.find(name)
         if found:
             return found
+        agent = agent_name(name)
+        path = f"worktrees/{_key(self._where)}.{agent}.json"
         try:
             for part in ("sessions", "worktrees"):
                 os.makedirs(f"{self._home}/{part}", exist_ok=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .errors import BadInput, NotFound
 
-__all__ = ["Place", "find", "network_filesystem", "require_ledger"]
+__all__ = ["Place", "find", "network_filesystem", "of_git_dir", "require_ledger"]
 
 _NETWORK = (
     "nfs",
@@ -65,6 +65,12 @@ def find(cwd: str, home: str | None = None) -> Place | None:
         if parent == directory:
             return Place(override) if override else None
         directory = parent
+
+
+def of_git_dir(git_dir: str, worktree: str, home: str | None = None) -> Place:
+    """The place of the worktree `worktree` whose git directory is known: git names it to the hooks that it runs."""
+    common = _common_dir(os.path.realpath(git_dir))
+    return Place(home or f"{common}/swarm", common, os.path.realpath(git_dir), worktree)
 
 
 def require_ledger(cwd: str, home: str | None = None) -> Place:

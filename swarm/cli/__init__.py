@@ -47,6 +47,7 @@ VERBS = {
     "sync": "exchange the ledger with other clones, through a remote",
     "import": "bring in markdown, a conversation, or an export of another ledger",
     "export": "every entry as JSON lines, or a copy of the files",
+    "guard": "refuse commits of what another agent owns",
     "doctor": "look for damage to the store and mend it",
     "gc": "pack the store tightly",
     "reindex": "build the search index anew",
@@ -57,7 +58,7 @@ VERBS = {
 
 _LATER = frozenset(
     {
-        *("plan", "next", "done", "fail", "block", "reopen", "erase", "brief", "verify", "guard", "tui", "mcp"),
+        *("plan", "next", "done", "fail", "block", "reopen", "erase", "brief", "verify", "tui", "mcp"),
         *("setup", "hook", "ask", "latent", "memory"),
     }
 )

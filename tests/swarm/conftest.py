@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 from collections.abc import Callable
@@ -63,6 +64,18 @@ def git(directory: Path, *arguments: str) -> str:
     """Run git as a user would."""
     command = ["git", "-c", "user.name=u", "-c", "user.email=u@example.invalid", *arguments]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user of git with a configuration of their own, and nobody's environment."""
+    for name in list(os.environ):
+        if name.startswith("GIT_") or name in ("SWARM_HOME", "SWARM_AGENT"):
+            monkeypatch.delenv(name)
+    settings = tmp_path / "gitconfig"
+    settings.write_text('[user]\n\tname = u\n\temail = u@example.invalid\n[protocol "file"]\n\tallow = always\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    return settings
 
 
 @pytest.fixture
