@@ -77,6 +77,14 @@ class CodeRepository:
         out = self._run(("diff-tree", "--stdin", "--root", "-c", *_RAW), stdin="\n".join([*commits, ""]).encode())[1]
         return [landing for landing in _parse(out) if landing.commit]
 
+    def between(self, base: str, tip: str) -> Landing:
+        """What `tip` has and `base` has not, as if one commit had written it."""
+        return Landing(tip, _parse(self._run(("diff-tree", *_RAW, base, tip, "--"))[1])[0].writes)
+
+    def is_shallow(self) -> bool:
+        """Whether history is cut off here, as in a clone of some depth."""
+        return self._run(("rev-parse", "--is-shallow-repository"))[1].strip() == b"true"
+
     def unknown_to(self, head: str, commits: Sequence[str]) -> frozenset[str]:
         """Those of `commits` that are no part of the history of `head`."""
         return frozenset(self._list([*commits, f"^{head}"], ["--no-walk=unsorted"]))

@@ -12,19 +12,20 @@ from swarm_ledger.store import Store
 from .finding import Finding, Report
 from .history import history
 from .linked import linked
+from .owned import owned
 from .structure import structure
-from .subject import Subject
+from .subject import Branch, Subject
 
-__all__ = ["CHECKS", "Check", "Finding", "Report", "Subject", "check"]
+__all__ = ["CHECKS", "Branch", "Check", "Finding", "Report", "Subject", "check"]
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (structure, linked, history)
+CHECKS: tuple[Check, ...] = (structure, linked, history, owned)
 """In the order in which their findings are shown. A new check is a module with one function, and a name here."""
 
 
-def check(store: Store) -> Report:
-    """Look at every file and every commit of `store`. Writes nothing."""
-    subject = Subject(store)
+def check(store: Store, branch: Branch | None = None) -> Report:
+    """Look at every file and every commit of `store`, and at a branch of the code. Writes nothing."""
+    subject = Subject(store, branch)
     findings = [finding for one in CHECKS for finding in one(subject)]
     return Report(sum(subject.entries.ids.values()), len(subject.commits), tuple(findings))

@@ -15,6 +15,8 @@ class Finding:
     rule: str
     where: str
     message: str
+    file: str = ""
+    """The file of the code that it is about, if it is about one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from swarm_ledger import logbook
 from swarm_ledger.entry import Document
@@ -13,20 +14,30 @@ from swarm_ledger.ids import EntryId, id_of
 from swarm_ledger.schema import validate
 from swarm_ledger.store import Commit, Store
 
+from ..guard import Guard
 from ..links import cited_versions, targets
 from .finding import Finding
 
-__all__ = ["SETTINGS", "Entries", "Subject"]
+__all__ = ["SETTINGS", "Branch", "Entries", "Subject"]
 
 SETTINGS = "swarm.yaml"
 _CHUNK = 512
 
 
+class Branch(NamedTuple):
+    """A branch of the code that is to be merged: the commits of `tip` that `base` does not have."""
+
+    tip: str
+    base: str
+    guard: Guard | None
+    """Asks who owns what; None where no leases are kept, so that nobody knows."""
+
+
 class Subject:
     """A ledger as it stood when the check began; what several checks need is read once, when the first asks."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, branch: Branch | None = None) -> None:
+        self.store, self.branch = store, branch
         self.tree = dict(store.paths())
         """Path → version of every file."""
 

@@ -1,39 +1,108 @@
 """Look at every file and commit of the ledger: is each entry valid and in its place, does each link lead somewhere,
-did history do what it says, did another git remove anything? Exit code 1 where not."""
+did history do what it says, did another git remove anything? Exit code 1 where not.
+
+With --ref or --since also at a branch of the code, before it is merged: does it write what somebody else owns? That
+finds what git's hooks could not see. Leases are kept where the agents work; elsewhere give them by --leases. With
+--as NAME what NAME owns is NAME's to write.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from swarm_ledger.errors import BadInput
 
 from .call import Call
 from .output import counted, say, say_json
 
+if TYPE_CHECKING:
+    from swarm.check import Branch, Finding
+
 EXAMPLE = """
 swarm check
-swarm check --json
+swarm check --ref topic --since main --as ada
+ssh build swarm leases --json | swarm check --since origin/main --leases - --format github
 """
+_ORIGIN = "refs/remotes/origin/HEAD"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """How to print."""
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="json is the same as --json")
+    """What to look at, and how to print."""
+    parser.add_argument("--ref", metavar="REV", help="the branch of the code (with --since alone: HEAD)")
+    parser.add_argument("--since", metavar="REV", help="what it is to be merged into (default: origin's main branch)")
+    parser.add_argument("--leases", metavar="FILE", help="what `swarm leases --json` printed where the agents work")
+    parser.add_argument(
+        "--format", choices=["text", "json", "github"], default="text", help="json is the same as --json"
+    )
 
 
 def run(call: Call) -> int:
     """Check, and print what was found."""
     from swarm.check import check
 
-    report = check(call.swarm.store)
-    if call.json or call.options.format == "json":
+    options = call.options
+    report = check(call.swarm.store, _branch(call) if (options.ref, options.since) != (None, None) else None)
+    if call.json or options.format == "json":
         findings = [asdict(finding) for finding in report.findings]
         say_json({"ok": report.ok, "entries": report.entries, "commits": report.commits, "findings": findings})
-    else:
-        for finding in report.findings:
+        return 0 if report.ok else 1
+    for finding in report.findings:
+        if options.format == "github":
+            say(_annotation(finding))
+        else:
             say(f"{finding.severity}: {finding.where}: {finding.message} [{finding.rule}]")
-        errors = sum(finding.severity == "error" for finding in report.findings)
-        say(
-            f"{counted(report.entries, 'entry')}, {counted(report.commits, 'commit')}: "
-            f"{counted(errors, 'error')}, {counted(len(report.findings) - errors, 'warning')}."
-        )
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    say(
+        f"{counted(report.entries, 'entry')}, {counted(report.commits, 'commit')}: "
+        f"{counted(errors, 'error')}, {counted(len(report.findings) - errors, 'warning')}."
+    )
     return 0 if report.ok else 1
+
+
+def _branch(call: Call) -> Branch:
+    """The branch to look at, and who owns what. Raises NotFound, BadInput."""
+    from swarm.check import Branch
+    from swarm.guard import Guard, LiveLease, heads, told
+    from swarm.landing import CodeRepository
+
+    swarm, options = call.swarm, call.options
+    repository = CodeRepository(call.cwd, os.environ)
+    tip = repository.commit("HEAD" if options.ref is None else options.ref)
+    base = repository.known(_ORIGIN) if options.since is None else repository.commit(options.since)
+    if base is None:
+        raise BadInput("say what the branch is to be merged into, such as --since main: origin tells no main branch.")
+    guard = None
+    if options.leases or os.path.exists(f"{swarm.place.home}/leases.db"):
+        leases = told(_lines(options.leases)) if options.leases else LiveLease.all(swarm.store.directory, swarm.env)
+        others = [lease for lease in leases if lease.agent != call.acting and lease.until > swarm.env.now()]
+        anywhere = swarm.place._replace(git_dir=None)  # whoever runs this is not who wrote the branch
+        guard = Guard(repository, others, None, heads(swarm.sessions, anywhere))
+    return Branch(tip, base, guard)
+
+
+def _lines(path: str) -> list[str]:
+    if path == "-":
+        return sys.stdin.read().splitlines()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"--leases {path!r} cannot be read: {error}.") from None
+
+
+def _annotation(finding: Finding) -> str:
+    """`finding` as GitHub's runners take it from a job's output."""
+
+    def escaped(text: str, more: str = "") -> str:
+        for char in f"%\r\n{more}":
+            text = text.replace(char, f"%{ord(char):02X}")
+        return text
+
+    level = "error" if finding.severity == "error" else "warning"
+    file = f"file={escaped(finding.file, ':,')}," if finding.file else ""
+    where = "" if finding.file else f"{finding.where}: "
+    return f"::{level} {file}title={escaped(finding.rule, ':,')}::{escaped(where + finding.message)}"

@@ -18,9 +18,6 @@ from .call import Call
 from .output import say, say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from swarm.session import Sessions
     from swarm_ledger.place import Place
 
 EXAMPLE = """
@@ -66,7 +63,7 @@ def run(call: Call) -> int:
 
 def _hook(call: Call) -> int:
     """Ask the guard for git, which says what is about to happen by arguments, environment and standard input."""
-    from swarm.guard import Guard, refusal
+    from swarm.guard import Guard, LiveLease, heads, refusal
     from swarm.landing import CodeRepository
     from swarm.session import Sessions
     from swarm_ledger.env import Env
@@ -77,11 +74,11 @@ def _hook(call: Call) -> int:
     me = sessions.joined() if call.name is None else sessions.find(call.name)
     directory = LeaseFile(place.home, env)
     try:
-        leases, now = directory.leases(), directory.now()
+        leases = LiveLease.all(directory, env)
     finally:
         directory.close()
     repository = CodeRepository(call.cwd, os.environ)
-    guard = Guard(repository, leases, me and me.id, _heads(sessions, place))
+    guard = Guard(repository, leases, me and me.id, heads(sessions, place))
     if guard.idle:
         return 0
     if call.options.hook == "pre-push":
@@ -90,21 +87,8 @@ def _hook(call: Call) -> int:
         main = [] if place.git_dir == place.common_dir else ["main-worktree/HEAD"]
         found, what = guard.commit(_merged(place), main), "nothing was committed"
     if found:
-        began = env.now() - now
-        raise Refused("owned", refusal(found, what, lambda lease: began + lease.deadline))
+        raise Refused("owned", refusal(found, what))
     return 0
-
-
-def _heads(sessions: Sessions, place: Place) -> Callable[[str], str | None]:
-    """Gives the revision that a session's worktree has checked out, unless that is this worktree."""
-
-    def head(session: str) -> str | None:
-        git_dir = sessions.git_dir(session)
-        if git_dir is None or git_dir == place.git_dir:
-            return None
-        return "main-worktree/HEAD" if git_dir == place.common_dir else f"worktrees/{os.path.basename(git_dir)}/HEAD"
-
-    return head
 
 
 def _place(call: Call) -> Place:

@@ -89,7 +89,8 @@ def test_every_core_file_is_short() -> None:
         str(path.relative_to(ROOT)): count
         for folder, _ in ROOMS.values()
         for path in (ROOT / folder).rglob("*.py")
-        if ".venv" not in path.parts and (count := len(path.read_text().splitlines())) > 600
+        if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+        and (count := len(path.read_text().splitlines())) > 600
     }
     assert long == {}
 
