@@ -52,8 +52,8 @@ _TICK_S = 0.1
 _AFTER_S, _EVERY_S = 1.0, 10.0
 """All files are looked at so long after a burst, and so often at least."""
 
-_SHARE = 50
-"""Looking at all files takes at most one part in so many of the time."""
+_SHARE, _RARELY_S = 50, 30.0
+"""Looking at all files takes at most one part in so many of the time, but it is never put off for longer."""
 
 _AT_ONCE = 256
 
@@ -151,7 +151,7 @@ class _Watch:
                 if directories or names or self._again:
                     self._look(directories, names | self._again)
                     if woken:
-                        soon = self._now() + max(_AFTER_S, _SHARE * self._full_took)
+                        soon = self._now() + min(_RARELY_S, max(_AFTER_S, _SHARE * self._full_took))
                         self._full_due = min(self._full_due, soon)
                 self._show_if_due()
         finally:
@@ -184,7 +184,7 @@ class _Watch:
         self._again = set(result.waiting)
         if full:
             self._full_took = self._now() - began
-            self._full_due = self._now() + max(_EVERY_S, _SHARE * self._full_took)
+            self._full_due = self._now() + min(_RARELY_S, max(_EVERY_S, _SHARE * self._full_took))
         news = {name: why for name, why in result.problems.items() if self._problems.get(name) != why}
         self._problems = dict(result.problems) if full else {**self._problems, **result.problems}
         if result.taken or news:

@@ -22,6 +22,7 @@ __all__ = ["Aside", "Left"]
 _QUIET_S = 5.0
 """Where the system does not tell whether a file is open for writing: it is when it was written this lately."""
 
+_BACK_S = 3.0
 _SCRATCH = "new@"
 
 
@@ -41,11 +42,16 @@ class Aside:
         self.fd, self._rng, self._now = fd, rng, now
 
     def write(self, name: str, text: bytes) -> int:
-        """A new file `name` of `text`; a descriptor of it."""
+        """A new file `name` of `text`; a descriptor of it.
+
+        Its time lies a little back, where no write of another can put it, however coarse the system's clock.
+        """
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
         left = memoryview(text)
         while left:
             left = left[os.write(fd, left) :]
+        past = int((self._now() - _BACK_S) * 1e9)
+        os.utime(fd, ns=(past, past))
         return fd
 
     def scratch(self) -> str:

@@ -15,12 +15,15 @@ from .tree import Tree, signature
 if TYPE_CHECKING:
     from .view import View
 
-__all__ = ["SETTINGS", "Look", "Scan", "may_be_entry", "reason"]
+__all__ = ["SETTINGS", "Look", "Scan", "is_untouched", "may_be_entry", "reason"]
 
 SETTINGS = "swarm.yaml"
 
 _RACY_NS = 2_000_000_000
 """A file written so shortly before it was looked at may have been written once more with the same times."""
+
+_TICK_NS = 20_000_000
+"""The same, on Linux and macOS with a file system of theirs: their clock of files stands still for 10 ms at most."""
 
 
 class Scan(NamedTuple):
@@ -45,7 +48,7 @@ class Look:
         self.seen: set[str] = set()
 
     def at(self, path: str, row: Row | None, stat_of: Callable[[], os.stat_result], trust: bool = False) -> None:
-        """Look at one file; with `trust` one whose signature is the same has not changed."""
+        """Look at one file; with `trust` by stat alone, unless that leaves a doubt."""
         try:
             info = stat_of()
             self.seen.add(path)
@@ -55,9 +58,9 @@ class Look:
                 self.problems[path] = "not a file; the view takes in plain files only"
             elif row is None:
                 self.new.append(path)
-            elif trust and signature(info) == row.signature:
+            elif trust and is_untouched(row, info):
                 return
-            elif not _is_clean(row, info) and self._view.is_changed(self._tree, row):
+            elif not is_untouched(row, info, _RACY_NS) and self._view.is_changed(self._tree, row):
                 self.edited.append(path)
         except FileNotFoundError:
             self.seen.discard(path)
@@ -83,9 +86,10 @@ def may_be_entry(path: str, name: str) -> bool:
     return path == SETTINGS or (name.endswith(".md") and not name.startswith("."))
 
 
-def _is_clean(row: Row, info: os.stat_result) -> bool:
+def is_untouched(row: Row, info: os.stat_result, racy_ns: int = _TICK_NS) -> bool:
+    """Whether stat shows that a file is as we left it; where it does not, the content tells."""
     sig = row.signature
-    return sig is not None and sig == signature(info) and sig.modified < row.looked - _RACY_NS
+    return sig is not None and sig == signature(info) and sig.modified < row.looked - racy_ns
 
 
 def reason(error: Exception) -> str:

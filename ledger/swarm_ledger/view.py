@@ -28,7 +28,7 @@ from .env import Env, storage_error
 from .errors import BadInput, Busy
 from .filelock import FileLock
 from .ids import id_of
-from .looking import SETTINGS, Look, Scan, may_be_entry, reason
+from .looking import SETTINGS, Look, Scan, is_untouched, may_be_entry, reason
 from .manifest import Manifest, Row
 from .store import BlobId, Changes, Store, Version
 from .tree import Found, Tree, read, signature
@@ -240,8 +240,11 @@ class View:
         """Note that the file at `path` holds `found`, and that this is `version` in the ledger."""
         self.manifest.put(Row(path, version, found.blob, found.signature, self._now_ns()))
 
-    def _written(self, path: str, version: BlobId, fd: int) -> None:
-        self.manifest.put(Row(path, version, version, signature(os.fstat(fd)), self._now_ns()))
+    def _written(self, path: str, version: BlobId, fd: int, made: os.stat_result) -> None:
+        """Note a file of ours, just put in place; `made` was taken before: a hand may have been at it since."""
+        info = os.fstat(fd)
+        known = signature(info) if info.st_mtime_ns == made.st_mtime_ns else None
+        self.manifest.put(Row(path, version, version, known, self._now_ns()))
 
     def _now_ns(self) -> int:
         return int(self._env.now() * 1e9)
@@ -252,8 +255,10 @@ class View:
         scratch = files.aside.scratch()
         fd = files.aside.write(scratch, version.text)
         try:
+            made = os.fstat(fd)
             swap.move_new(scratch, files.aside.fd, name, directory)
-            self._written(version.path, version.blob, fd)
+            self._env.point("view-put")
+            self._written(version.path, version.blob, fd, made)
         except FileExistsError:
             files.aside.remove(scratch)
             return False
@@ -273,7 +278,7 @@ class View:
         put = aside.name(row.path, row.version, row.shown)
         fd = aside.write(put, version.text)
         try:
-            ours = os.fstat(fd).st_ino
+            made = os.fstat(fd)
             self._env.point("view-written")
             try:
                 exchanged = swap.exchange(put, aside.fd, name, directory)
@@ -285,9 +290,9 @@ class View:
             self._env.point("view-exchanged")
             came = aside.read(put)
             if came is None or came.blob != row.shown:
-                self._give_back(aside, put, name, directory, ours, version)
+                self._give_back(aside, put, name, directory, made.st_ino, version)
                 return False
-            self._written(row.path, version.blob, fd)
+            self._written(row.path, version.blob, fd, made)
         finally:
             os.close(fd)
         aside.settle(put, row.shown)
@@ -355,7 +360,7 @@ class View:
         info = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if not stat.S_ISREG(info.st_mode):
             return True
-        if signature(info) == row.signature:
+        if is_untouched(row, info):
             return False
         try:
             return tree.read(row.path).blob != row.shown

@@ -18,6 +18,7 @@ from swarm_ledger.memory import MemoryStore
 from swarm_ledger.objects import blob_id
 from swarm_ledger.place import Place
 from swarm_ledger.store import Append, Delete, Put, Request
+from swarm_ledger.tree import signature
 from swarm_ledger.view import View
 
 Make = Callable[..., Request]
@@ -133,6 +134,34 @@ def test_a_save_after_the_exchange_stands(world: World, rename: bool) -> None:
     world.refresh()
     assert world.file().read_bytes() == HAND
     assert world.scan()[0] == (FACT,)
+
+
+@pytest.mark.parametrize("point", ["view-put", "view-exchanged"])
+def test_a_save_before_we_note_our_file_is_seen(world: World, point: str) -> None:
+    """What we note of a file is what we wrote, not what a hand has made of it since in the same number of bytes."""
+    world.put(FACT, ONE)
+    if point == "view-exchanged":
+        world.refresh()
+        world.put(FACT, TWO, ONE)
+    world.during[point] = lambda: _save(world.file(), b"own\n", False)
+    world.refresh()
+    assert point not in world.during
+    with world.view.alone(), world.view.opened() as files:
+        assert world.view.scan(files, (), [FACT]).edited == (FACT,)
+
+
+def test_a_save_in_the_same_tick_of_the_clock_is_seen(world: World) -> None:
+    """Where the times of a file say nothing, because it was looked at as soon as it was written, its content tells."""
+    world.put(FACT, ONE)
+    world.refresh()
+    world.file().write_bytes(b"own\n")
+    info = os.stat(world.file())
+    with world.view.alone(), world.view.opened() as files:
+        row = world.view.manifest.row(FACT)
+        assert row is not None
+        looked = info.st_mtime_ns + 1_000_000
+        world.view.manifest.put(row._replace(signature=signature(info), looked=looked))
+        assert world.view.scan(files, (), [FACT]).edited == (FACT,)
 
 
 def test_two_saves_around_the_exchange_are_both_kept(world: World) -> None:
