@@ -1,11 +1,10 @@
-"""Looks a store over, and mends what is derived or left behind. What git itself has lost it only names."""
+"""Looks a store over, and mends what is derived, left behind, or to be had elsewhere; what is lost it names."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import subprocess
 import time
 from dataclasses import dataclass
 
@@ -13,8 +12,10 @@ from . import refs
 from .env import Env
 from .errors import SwarmError
 from .filelock import FileLock
-from .git import environment, git
+from .git import git
 from .place import network_filesystem
+from .remotes import Remote
+from .salvage import fsck, salvage
 from .state import State
 from .store import CommitId
 
@@ -30,12 +31,12 @@ class Finding:
     mended: bool = False
 
 
-def examine(home: str, env: Env, fix: bool) -> list[Finding]:
-    """Everything that is wrong with the ledger in `home`; with `fix`, what can be mended is.
+def examine(home: str, env: Env, fix: bool, remote: Remote | None = None) -> list[Finding]:
+    """Everything that is wrong with the ledger in `home`; with `fix`, what can be mended is, also from `remote`.
 
     Safe beside writers: what a living leader works on is left alone.
     """
-    found = [*_packs(home, fix), *_branch(home, env, fix), *_repository(home)]
+    found = [*_packs(home, fix), *_branch(home, env, fix), *_repository(home, env, fix, remote)]
     found += [*_state(home, env, fix), *_queue(home, fix)]
     lock = FileLock(f"{home}/commit.lock")
     if lock.try_acquire():
@@ -47,6 +48,7 @@ def examine(home: str, env: Env, fix: bool) -> list[Finding]:
 
 
 _BY_DOCTOR = "`swarm doctor` mends it"
+_FROM_A_CLONE = "name a clone that has it: `swarm doctor --remote URL`"
 
 
 def _packs(home: str, fix: bool) -> list[Finding]:
@@ -62,7 +64,7 @@ def _packs(home: str, fix: bool) -> list[Finding]:
                     git(f"{home}/ledger.git", "index-pack", f"{packs}/{name}")
                     mended = True
                 except SwarmError as error:
-                    advice = f"the pack is damaged too; copy it from another clone ({error})"
+                    advice = f"the pack is damaged too; {_FROM_A_CLONE} ({error})"
             found.append(Finding(f"{packs}/{name} has no index", advice, mended))
     return found
 
@@ -102,7 +104,7 @@ def _heads(ledger: str, cached: CommitId | None) -> list[CommitId]:
     return [head for head in heads if length[head] == max(length.values())]
 
 
-def _repository(home: str) -> list[Finding]:
+def _repository(home: str, env: Env, fix: bool, remote: Remote | None) -> list[Finding]:
     ledger = f"{home}/ledger.git"
     found = []
     kind = network_filesystem(home)
@@ -110,14 +112,20 @@ def _repository(home: str) -> list[Finding]:
         found.append(Finding(f"{home} is on a network file system ({kind})", "move it: set SWARM_HOME to a local one"))
     if git(ledger, "config", "--get", "--default", "1", "gc.auto").strip() != b"0":
         found.append(Finding("gc.auto is not 0", "swarm git config gc.auto 0"))
-    command = ["git", f"--git-dir={ledger}", "fsck", "--full", "--strict", "--no-dangling", "--no-progress"]
-    fsck = subprocess.run(command, capture_output=True, env=environment(), check=False)
-    lines = (fsck.stdout + fsck.stderr).decode(errors="replace").splitlines()
-    lines = [line for line in lines if not line.startswith("notice:")]
+    lines = fsck(ledger)
     if lines:
         more = f" and {len(lines) - 1} lines more (swarm git fsck)" if len(lines) > 1 else ""
-        advice = "copy the packs that are missing or damaged from another clone into objects/pack"
-        found.append(Finding(f"git fsck: {lines[0]}{more}", advice))
+        what, advice = f"git fsck: {lines[0]}{more}", _BY_DOCTOR
+        left: list[str] = []
+        if fix:
+            try:
+                done = salvage(home, remote, env)
+                what += f" ({'; '.join(done)})" if done else ""
+            except SwarmError as error:
+                advice = str(error)
+            left = fsck(ledger)
+        found.append(Finding(what, advice, mended=fix and not left))
+        found += [Finding(f"still wrong: {line}", _FROM_A_CLONE) for line in left]
     return found
 
 

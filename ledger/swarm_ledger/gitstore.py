@@ -34,6 +34,7 @@ from .store import BlobId, Changes, Commit, CommitId, Put, Receipt, Request, Ver
 if TYPE_CHECKING:
     from .chain import Joining
     from .doctor import Finding
+    from .remotes import Remote
     from .views import Views
 
 __all__ = ["GitStore", "create_repository"]
@@ -444,12 +445,12 @@ class GitStore:
 
     # Looking after it
 
-    def doctor(self, fix: bool = False) -> list[Finding]:
-        """What is wrong, and with `fix` what of it was mended; [] in a sound ledger."""
+    def doctor(self, fix: bool = False, remote: Remote | None = None) -> list[Finding]:
+        """What is wrong, and with `fix` what of it was mended, lost objects from `remote`; [] in a sound ledger."""
         from .doctor import examine
 
         with self._mutex, _reporting():
-            return examine(self.home, self._env, fix)
+            return examine(self.home, self._env, fix, remote)
 
     def gc(self) -> None:
         """Repack everything as small as it gets, and index history by path."""

@@ -12,9 +12,12 @@ import pytest
 
 from swarm_ledger.compact import gc
 from swarm_ledger.env import Env
-from swarm_ledger.errors import Busy, Damaged
+from swarm_ledger.errors import Busy, Damaged, NotFound
 from swarm_ledger.filelock import FileLock
+from swarm_ledger.git import git
 from swarm_ledger.gitstore import GitStore, create_repository
+from swarm_ledger.objects import blob_id
+from swarm_ledger.remotes import find_remote
 from swarm_ledger.store import Put, Request
 
 Make = Callable[..., Request]
@@ -57,14 +60,104 @@ def test_leftovers_of_the_dead_are_found_and_removed(git_store: GitStore, make_r
 
 
 def test_a_lost_object_is_named(git_store: GitStore, make_request: Make) -> None:
-    """A pack that is gone cannot be mended here; the finding says what is missing."""
+    """A pack that is gone, and that neither a remote nor the cache has: each object of it is named."""
+    before = _packs(git_store)
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
-    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
-    newest = max(Path(f"{git_store.ledger}/objects/pack").glob("*.pack"), key=lambda p: p.stat().st_mtime_ns)
-    newest.unlink()
-    newest.with_suffix(".idx").unlink()
+    (pack,) = _packs(git_store) - before
+    lost = git_store.tip()
+    git_store.submit(make_request(Put("b", "facts/a.md", b"b", blob_id(b"a"))))
+    _remove(pack)
     found = git_store.doctor()
-    assert any("git fsck" in finding.what and "from another clone" in finding.advice for finding in found)
+    assert any("git fsck" in finding.what and "`swarm doctor` mends it" in finding.advice for finding in found)
+    left = [finding.what for finding in git_store.doctor(fix=True) if not finding.mended]
+    assert f"still wrong: missing commit {lost}" in left
+
+
+def test_what_a_lost_pack_held_of_the_present_is_in_the_cache(git_store: GitStore, make_request: Make) -> None:
+    """The last commit, its directories and its texts come back without any remote."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    before = _packs(git_store)
+    git_store.submit(make_request(Put("b", "facts/x/b.md", b"b", None)))
+    (new,) = _packs(git_store) - before
+    _remove(new)
+    (finding,) = git_store.doctor(fix=True)
+    assert finding.mended and "were in the state cache" in finding.what
+    assert git_store.doctor() == []
+    assert git_store.blob(blob_id(b"b")) == b"b"
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut short", "gone"])
+def test_what_a_damaged_pack_held_is_fetched_from_the_remote(
+    git_store: GitStore, make_request: Make, tmp_path: Path, damage: str
+) -> None:
+    """All of it is back, writes that the remote lacks included where they can be read; the pack is kept aside."""
+    texts = [b"%d %s" % (number, os.urandom(300).hex().encode()) for number in range(40)]
+    last = None
+    for number, text in enumerate(texts):
+        git_store.submit(make_request(Put("a", "facts/a.md", text, last and blob_id(last))))
+        last = text
+        if number == 19:
+            shutil.copytree(git_store.ledger, tmp_path / "elsewhere.git")
+    gc(git_store.home, Env())
+    (pack,) = _packs(git_store)
+    pack.chmod(0o644)
+    with open(pack, "r+b") as file:
+        if damage == "a byte":
+            at = _place_of(git_store, pack, texts[3]) + 20
+            file.seek(at)
+            was = file.read(1)
+            file.seek(at)
+            file.write(bytes([was[0] ^ 0xFF]))
+        elif damage == "cut short":
+            file.truncate(pack.stat().st_size - 100)
+    if damage == "gone":
+        _remove(pack)
+    assert any("git fsck" in finding.what for finding in git_store.doctor())
+    here = find_remote(None, str(tmp_path / "elsewhere.git"), str(tmp_path))
+    findings = git_store.doctor(fix=True, remote=here)
+    assert any("fetched what" in finding.what for finding in findings)
+    lost = [number for number, text in enumerate(texts) if _lost(git_store, text)]
+    if damage == "a byte":
+        assert all(finding.mended for finding in findings)
+        assert git_store.doctor() == []
+    if lost:  # with a commit all is lost that only it names, so that alone can be named
+        assert any(finding.what.startswith("still wrong: missing") for finding in findings)
+    assert lost == {"a byte": [], "gone": list(range(20, 39))}.get(damage, lost[:3]) and not set(lost) & set(range(20))
+    assert (Path(git_store.home) / "damaged" / pack.name).exists() == (damage != "gone")
+    git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
+
+
+def test_a_remote_that_does_not_answer_is_said(git_store: GitStore, make_request: Make, tmp_path: Path) -> None:
+    """The rest is mended all the same."""
+    before = _packs(git_store)
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    (pack,) = _packs(git_store) - before
+    _remove(pack)
+    (finding,) = git_store.doctor(fix=True, remote=find_remote(None, f"{tmp_path}/nowhere", str(tmp_path)))
+    assert finding.mended and "nothing was fetched from" in finding.what
+
+
+def _packs(store: GitStore) -> set[Path]:
+    return set(Path(f"{store.ledger}/objects/pack").glob("*.pack"))
+
+
+def _lost(store: GitStore, text: bytes) -> bool:
+    try:
+        return store.blob(blob_id(text)) != text
+    except NotFound:
+        return True
+
+
+def _remove(pack: Path) -> None:
+    pack.with_suffix(".idx").unlink()
+    pack.unlink()
+
+
+def _place_of(store: GitStore, pack: Path, text: bytes) -> int:
+    """Where the record of `text` begins in the pack."""
+    listed = git(store.ledger, "show-index", stdin=pack.with_suffix(".idx").read_bytes())
+    places = {line.split()[1].decode(): int(line.split()[0]) for line in listed.splitlines()}
+    return places[blob_id(text)]
 
 
 @pytest.mark.parametrize("cache", ["with the cache", "without the cache"])

@@ -125,8 +125,6 @@ def test_two_watchers_take_in_each_change_once(
     assert list(swarm.store.paths("contested/")) == []
 
 
-# Once in six runs, beside the whole suite on two cores, a save was not taken in within a minute: see docs/HANDS.md.
-@pytest.mark.soak
 def test_saves_raced_against_refreshes_are_all_taken_in(
     swarm: Swarm, agent: Agent, watch: Callable[[], subprocess.Popen[str]], repository: Path
 ) -> None:
