@@ -1,0 +1,318 @@
+"""The code that facts speak of: the files of one tree of the user's repository, read through git.
+
+Only the tree is needed, so that a checkout of depth 1 serves. The marks of each blob's lines are kept by the blob's
+id, by which a text is looked for in all files at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from swarm_ledger.errors import NotFound
+
+from .anchor import Anchor, Text, marks_of, split_lines
+from .judge import TRIVIAL
+
+__all__ = [
+    "Blob",
+    "CodeTree",
+    "Marks",
+    "NoMarks",
+    "Unreadable",
+    "changed_files",
+    "flaw_of",
+    "git",
+    "holders_of",
+    "texts",
+]
+
+LARGEST = 4 << 20
+"""A file of more bytes is not looked into."""
+
+_LINK, _SUBMODULE = "120000", "160000"
+_LFS = b"version https://git-lfs.github.com/spec/"
+_SNIFFED = 8000
+_AT_ONCE = 512
+_WIDELY = 32
+"""Of the files that hold a text, so many with the most of what stood around it are looked into."""
+
+_PARTLY = 0.5
+"""A file with so much of a span's lines may be where it is now."""
+
+
+class Unreadable(Exception):
+    """The tree, or a file of it, cannot be looked into; the message says why."""
+
+
+class Blob(NamedTuple):
+    """What is kept of a blob: the marks of its lines, or why there are none."""
+
+    marks: bytes
+    """As an array of unsigned integers of 32 bits, in this machine's order."""
+    flaw: str = ""
+
+
+class Marks(Protocol):
+    """Keeps what was found out about blobs."""
+
+    def known(self, oids: Collection[str]) -> Mapping[str, Blob]:
+        """Those of `oids` that were looked into before."""
+
+    def keep(self, blobs: Mapping[str, Blob]) -> None:
+        """Keep these too."""
+
+
+class NoMarks:
+    """Keeps nothing beyond this object."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, Blob] = {}
+
+    def known(self, oids: Collection[str]) -> Mapping[str, Blob]:
+        """See Marks.known."""
+        return {oid: self._blobs[oid] for oid in oids if oid in self._blobs}
+
+    def keep(self, blobs: Mapping[str, Blob]) -> None:
+        """See Marks.keep."""
+        self._blobs.update(blobs)
+
+
+class CodeTree:
+    """The files of `ref` in the repository of `directory`. Raises Unreadable where there is no such tree."""
+
+    def __init__(self, directory: str, ref: str, marks: Marks | None = None) -> None:
+        self.directory = directory
+        self._marks = marks or NoMarks()
+        self.commit, self.root = _resolve(directory, ref)
+        """The names of the commit ("" for a bare tree) and of its tree."""
+        self.files: dict[str, tuple[str, str]] = {}
+        """Path → (mode, object name)."""
+        for line in git(directory, "ls-tree", "-r", "-z", self.root).split(b"\0")[:-1]:
+            meta, _, path = line.partition(b"\t")
+            mode, _, oid = meta.decode().split()
+            self.files[path.decode(errors="surrogateescape")] = (mode, oid)
+        self._texts: dict[str, Text] = {}
+        self._reading: subprocess.Popen[bytes] | None = None
+
+    def blob(self, path: str) -> str:
+        """The object name at `path`; "" where no file is."""
+        return self.files.get(path, ("", ""))[1]
+
+    def text(self, path: str) -> Text | None:
+        """The file at `path`, or None where there is none. Raises Unreadable where it can not be looked into."""
+        mode, oid = self.files.get(path, ("", ""))
+        if not mode:
+            return None
+        if mode == _SUBMODULE:
+            raise Unreadable("it is a submodule now, whose files are in another repository")
+        if mode == _LINK:
+            raise Unreadable("it is a symbolic link now")
+        if oid not in self._texts:
+            self._texts[oid] = Text(b"", self._lines(oid))
+        return self._texts[oid]
+
+    def of_commit(self, commit: str, path: str) -> Text | None:
+        """The file that `commit` has at `path`, or None where this repository does not hold it."""
+        try:
+            data = self._read(f"{commit}:{path}")
+        except Unreadable:
+            return None
+        return Text(data) if data is not None and not flaw_of(data) else None
+
+    def holders(self, anchors: Sequence[Anchor]) -> list[list[str]]:
+        """For each of `anchors`, paths of the files that may hold its text; where none does, much of it."""
+        wanted = {mark for one in anchors for part in (one.span, one.before, one.after, one.scope) for mark in part}
+        files: dict[int, list[str]] = {mark: [] for mark in wanted}
+        paths: dict[str, list[str]] = {}
+        for path, (mode, oid) in self.files.items():
+            if mode not in (_LINK, _SUBMODULE):
+                paths.setdefault(oid, []).append(path)
+        for oid, blob in self._all(list(paths)):
+            for mark in wanted.intersection(array("I", blob.marks)):
+                files[mark] += paths[oid]
+        return [holders_of(anchor, files) for anchor in anchors]
+
+    def close(self) -> None:
+        """End the process that reads blobs."""
+        if self._reading:
+            self._reading.communicate()
+            self._reading = None
+
+    def _lines(self, oid: str) -> list[bytes]:
+        data = self._read(oid)
+        if data is None:
+            raise Unreadable("its text was not fetched with the tree")
+        if flaw := flaw_of(data):
+            raise Unreadable(flaw)
+        return split_lines(data)
+
+    def _read(self, name: str) -> bytes | None:
+        """The content of the blob that git calls `name`; None where it is not there."""
+        if "\n" in name:
+            return None
+        if self._reading is None:
+            self._reading = subprocess.Popen(
+                ["git", "-C", self.directory, "cat-file", "--batch"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment(),
+            )
+        ask, answer = self._reading.stdin, self._reading.stdout
+        if ask is None or answer is None:
+            raise Unreadable("git does not answer")
+        ask.write(name.encode(errors="surrogateescape") + b"\n")
+        ask.flush()
+        head = answer.readline().split()
+        if len(head) != 3 or not head[2].isdigit():
+            return None
+        data = answer.read(int(head[2]))
+        answer.read(1)
+        return data if head[1] == b"blob" else None
+
+    def _all(self, oids: Sequence[str]) -> Iterator[tuple[str, Blob]]:
+        """Each of `oids` with what is kept of it; those seen for the first time are read in a few calls of git."""
+        known = self._marks.known(oids)
+        yield from known.items()
+        new = [oid for oid in oids if oid not in known]
+        for start in range(0, len(new), _AT_ONCE):
+            part = dict(self._look(new[start : start + _AT_ONCE]))
+            self._marks.keep(part)
+            yield from part.items()
+
+    def _look(self, oids: Sequence[str]) -> Iterator[tuple[str, Blob]]:
+        asked = "\n".join([*oids, ""]).encode()
+        small = []
+        for oid, line in zip(
+            oids, git(self.directory, "cat-file", "--batch-check", stdin=asked).split(b"\n"), strict=False
+        ):
+            fields = line.split()
+            if len(fields) == 3 and int(fields[2]) <= LARGEST:
+                small.append(oid)
+            elif len(fields) == 3:
+                yield oid, Blob(b"", "it is too large")
+        out = git(self.directory, "cat-file", "--batch", stdin="\n".join([*small, ""]).encode())
+        at = 0
+        for oid in small:
+            end = out.index(b"\n", at)
+            size = int(out[at:end].split()[2])
+            data = out[end + 1 : end + 1 + size]
+            at = end + size + 2
+            flaw = flaw_of(data)
+            yield oid, Blob(b"" if flaw else marks_of(split_lines(data)).tobytes(), flaw)
+
+
+def holders_of(anchor: Anchor, files: Mapping[int, Sequence[str]]) -> list[str]:
+    """Paths of the files that may hold the span; where none does, much of it. `files`: its marks → paths with them."""
+    marks = set(anchor.span)
+    if not marks:
+        return []
+    lists = sorted((files.get(mark, ()) for mark in marks), key=len)
+    whole = set(lists[0]).intersection(*lists[1:]) - {anchor.path}
+    telling = {*anchor.before, *anchor.after, *anchor.scope} if whole else marks
+    counts = dict.fromkeys(whole, 0)
+    for mark in telling - TRIVIAL:
+        for path in files.get(mark, ()):
+            if not whole or path in counts:
+                counts[path] = counts.get(path, 0) + 1
+    counts.pop(anchor.path, None)
+    best = sorted(counts, key=lambda path: (-counts[path], path))
+    if whole:
+        return best[:_WIDELY]
+    return [path for path in best[:3] if counts[path] >= _PARTLY * len(marks - TRIVIAL)]
+
+
+def flaw_of(data: bytes) -> str:
+    """Why the lines of a file can not be looked at, or ""."""
+    if len(data) > LARGEST:
+        return "it is too large"
+    if data.startswith(_LFS):
+        return "it is a pointer of Git LFS, and its text is elsewhere"
+    return "it is binary" if b"\0" in data[:_SNIFFED] else ""
+
+
+def git(directory: str, *arguments: str, stdin: bytes = b"") -> bytes:
+    """Standard output of git in `directory`. Raises Unreadable with git's own first line, NotFound without git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", directory, *arguments], input=stdin, capture_output=True, env=environment(), check=False
+        )
+    except FileNotFoundError:
+        raise NotFound("git is not installed or not on PATH; install git 2.34 or later.") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
+        raise Unreadable(lines[0].removeprefix("fatal: ").removeprefix("error: "))
+    return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """The caller's, with their own git settings, but without what would turn git to another repository."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+def _resolve(directory: str, ref: str) -> tuple[str, str]:
+    try:
+        names = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{tree}}")
+    except Unreadable as error:
+        raise Unreadable(f"{ref[:80]!r} is no commit here" if str(error) == "exit 1" else str(error)) from None
+    try:
+        commit = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except Unreadable:
+        commit = b""
+    return commit.decode().strip(), names.decode().strip()
+
+
+def changed_files(directory: str, old: str, new: str) -> dict[str, list[tuple[int, int]]]:
+    """Path in `new` → its lines (first, last) that differ from `old`; a file that is gone has none.
+
+    A place where lines were only taken out is the line before it. Raises Unreadable.
+    """
+    out: dict[str, list[tuple[int, int]]] = {}
+    options = (
+        "-U0",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+    )
+    names = git(
+        directory, "-c", "core.quotePath=false", "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new
+    )
+    for name in names.split(b"\0")[:-1]:
+        out[name.decode(errors="surrogateescape")] = []
+    current: list[tuple[int, int]] = []
+    for line in git(directory, "diff-tree", *options, "-U0", "--src-prefix=a/", "--dst-prefix=b/", old, new).split(
+        b"\n"
+    ):
+        if line.startswith(b"+++ "):
+            current = out.get(_plain(line[4:]), [])
+        elif line.startswith(b"@@ "):
+            start, _, count = line.split(b" ")[2][1:].partition(b",")
+            length = int(count or 1)
+            current.append((int(start), int(start) + max(length, 1) - 1))
+    return out
+
+
+def _plain(name: bytes) -> str:
+    """A path as a diff names it."""
+    if name.startswith(b'"'):
+        name = name[1:-1].decode("unicode_escape").encode("latin-1")
+    return name.rstrip(b"\t").removeprefix(b"b/").decode(errors="surrogateescape")
+
+
+def texts(tree: CodeTree, paths: Iterable[str]) -> Iterator[tuple[str, Text]]:
+    """Those of `paths` that can be read."""
+    for path in paths:
+        try:
+            text = tree.text(path)
+        except Unreadable:
+            continue
+        if text:
+            yield path, text
