@@ -311,9 +311,9 @@ class Agent(Owner):
 
         if isinstance(cite, str):
             raise BadInput("cite: give a list, such as ['src/auth.py:10-24'].")
-        place = self._swarm.place
+        place, cwd = self._swarm.place, self._swarm.cwd
         return [
-            citation(item, place.worktree, self._swarm.cwd, self._store) if isinstance(item, str) else item
+            citation(item, place.worktree, cwd, self._store, self._swarm.facts) if isinstance(item, str) else item
             for item in cite
         ]
 

@@ -147,17 +147,15 @@ def loosely(path: str, lines: Sequence[bytes]) -> list[bytes]:
     blank lines and the white space around words, as long as no quotation is near.
     """
     if _LOOSE.fullmatch(path) and not any(_LONG_TEXTS.search(line) for line in lines):
-        return [
-            line.strip() if _TEXTS.search(line) else b" ".join(line.split()) for line in lines if not line.isspace()
-        ]
-    solid = [line for line in lines if line and not line.isspace()]
+        return [line.strip() if _TEXTS.search(line) else b" ".join(line.split()) for line in lines if line.strip()]
+    solid = [line for line in lines if line.strip()]
     if not solid:
         return list(lines)
     least, most = min(solid), max(solid)
     shared = 0
     while shared < min(len(least), len(most)) and least[shared] == most[shared] and least[shared] in b" \t":
         shared += 1
-    return [line[shared:] if line and not line.isspace() else b"" for line in lines]
+    return [line[shared:] if line.strip() else b"" for line in lines]
 
 
 def anchor_of(path: str, text: Text, first: int, last: int, copies: int = 0) -> Anchor:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from swarm_indexes.lexical import LexicalIndex
 
     from .agent import Agent
+    from .factindex import FactIndex
+    from .verdicts import Evidence
 
 __all__ = ["Status", "Swarm"]
 
@@ -55,6 +57,8 @@ class Swarm:
         self.sessions = Sessions(place, cwd, self.env)
         self.record = Record(place.home, self.env)
         self._index: LexicalIndex | None = None
+        self._facts: FactIndex | None = None
+        self._evidence: Evidence | None = None
 
     @classmethod
     def init(cls, path: str = ".", home: str | None = None, env: Env | None = None) -> Swarm:
@@ -110,6 +114,24 @@ class Swarm:
             self._index = LexicalIndex(f"{self.place.home}/index/lexical.db", self.store, self.env)
         return self._index
 
+    @property
+    def facts(self) -> FactIndex:
+        """Facts by what they cite and by key, opened at first use."""
+        if self._facts is None:
+            from .factindex import FactIndex
+
+            self._facts = FactIndex(f"{self.place.home}/index/evidence.db", self.store, self.env)
+        return self._facts
+
+    @property
+    def evidence(self) -> Evidence:
+        """Whether the evidence for facts stands on the branch of this worktree, as it was when this is first asked."""
+        if self._evidence is None:
+            from .verdicts import Evidence
+
+            self._evidence = Evidence(self)
+        return self._evidence
+
     def status(self, session: Session | None = None) -> Status:
         """Where the ledger is, what it holds, and what changed since `session` read it."""
         stale = Reader(self, session).stale() if session else {}
@@ -124,8 +146,9 @@ class Swarm:
 
     def close(self) -> None:
         """Release descriptors; nothing of this object can be used after."""
-        if self._index is not None:
-            self._index.close()
+        for part in (self._index, self._facts, self._evidence):
+            if part is not None:
+                part.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,8 @@ import os
 import subprocess
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Protocol
 
 from swarm_ledger.errors import NotFound
 
@@ -18,7 +19,6 @@ from .anchor import Anchor, Text, marks_of, split_lines
 from .judge import TRIVIAL
 
 __all__ = [
-    "Blob",
     "CodeTree",
     "Marks",
     "NoMarks",
@@ -48,37 +48,26 @@ class Unreadable(Exception):
     """The tree, or a file of it, cannot be looked into; the message says why."""
 
 
-class Blob(NamedTuple):
-    """What is kept of a blob: the marks of its lines, or why there are none."""
-
-    marks: bytes
-    """As an array of unsigned integers of 32 bits, in this machine's order."""
-    flaw: str = ""
-
-
 class Marks(Protocol):
-    """Keeps what was found out about blobs."""
+    """Keeps what was found out about blobs: the marks of their lines, as an array of unsigned integers of 32 bits in
+    this machine's order, and why there are none."""
 
-    def known(self, oids: Collection[str]) -> Mapping[str, Blob]:
+    def known(self, oids: Collection[str]) -> Mapping[str, tuple[bytes, str]]:
         """Those of `oids` that were looked into before."""
 
-    def keep(self, blobs: Mapping[str, Blob]) -> None:
+    def keep(self, blobs: Mapping[str, tuple[bytes, str]]) -> None:
         """Keep these too."""
 
 
 class NoMarks:
-    """Keeps nothing beyond this object."""
+    """Keeps nothing."""
 
-    def __init__(self) -> None:
-        self._blobs: dict[str, Blob] = {}
-
-    def known(self, oids: Collection[str]) -> Mapping[str, Blob]:
+    def known(self, oids: Collection[str]) -> Mapping[str, tuple[bytes, str]]:
         """See Marks.known."""
-        return {oid: self._blobs[oid] for oid in oids if oid in self._blobs}
+        return {}
 
-    def keep(self, blobs: Mapping[str, Blob]) -> None:
+    def keep(self, blobs: Mapping[str, tuple[bytes, str]]) -> None:
         """See Marks.keep."""
-        self._blobs.update(blobs)
 
 
 class CodeTree:
@@ -88,15 +77,19 @@ class CodeTree:
         self.directory = directory
         self._marks = marks or NoMarks()
         self.commit, self.root = _resolve(directory, ref)
-        """The names of the commit ("" for a bare tree) and of its tree."""
-        self.files: dict[str, tuple[str, str]] = {}
-        """Path → (mode, object name)."""
-        for line in git(directory, "ls-tree", "-r", "-z", self.root).split(b"\0")[:-1]:
-            meta, _, path = line.partition(b"\t")
-            mode, _, oid = meta.decode().split()
-            self.files[path.decode(errors="surrogateescape")] = (mode, oid)
+        """The names of the commit and of its tree."""
         self._texts: dict[str, Text] = {}
         self._reading: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def files(self) -> dict[str, tuple[str, str]]:
+        """Path → (mode, object name)."""
+        out = {}
+        for line in git(self.directory, "ls-tree", "-r", "-z", self.root).split(b"\0")[:-1]:
+            meta, _, path = line.partition(b"\t")
+            mode, _, oid = meta.decode().split()
+            out[path.decode(errors="surrogateescape")] = (mode, oid)
+        return out
 
     def blob(self, path: str) -> str:
         """The object name at `path`; "" where no file is."""
@@ -131,8 +124,8 @@ class CodeTree:
         for path, (mode, oid) in self.files.items():
             if mode not in (_LINK, _SUBMODULE):
                 paths.setdefault(oid, []).append(path)
-        for oid, blob in self._all(list(paths)):
-            for mark in wanted.intersection(array("I", blob.marks)):
+        for oid, (marks, _) in self._all(list(paths)):
+            for mark in wanted.intersection(array("I", marks)):
                 files[mark] += paths[oid]
         return [holders_of(anchor, files) for anchor in anchors]
 
@@ -174,7 +167,7 @@ class CodeTree:
         answer.read(1)
         return data if head[1] == b"blob" else None
 
-    def _all(self, oids: Sequence[str]) -> Iterator[tuple[str, Blob]]:
+    def _all(self, oids: Sequence[str]) -> Iterator[tuple[str, tuple[bytes, str]]]:
         """Each of `oids` with what is kept of it; those seen for the first time are read in a few calls of git."""
         known = self._marks.known(oids)
         yield from known.items()
@@ -184,7 +177,7 @@ class CodeTree:
             self._marks.keep(part)
             yield from part.items()
 
-    def _look(self, oids: Sequence[str]) -> Iterator[tuple[str, Blob]]:
+    def _look(self, oids: Sequence[str]) -> Iterator[tuple[str, tuple[bytes, str]]]:
         asked = "\n".join([*oids, ""]).encode()
         small = []
         for oid, line in zip(
@@ -194,7 +187,7 @@ class CodeTree:
             if len(fields) == 3 and int(fields[2]) <= LARGEST:
                 small.append(oid)
             elif len(fields) == 3:
-                yield oid, Blob(b"", "it is too large")
+                yield oid, (b"", "it is too large")
         out = git(self.directory, "cat-file", "--batch", stdin="\n".join([*small, ""]).encode())
         at = 0
         for oid in small:
@@ -203,7 +196,7 @@ class CodeTree:
             data = out[end + 1 : end + 1 + size]
             at = end + size + 2
             flaw = flaw_of(data)
-            yield oid, Blob(b"" if flaw else marks_of(split_lines(data)).tobytes(), flaw)
+            yield oid, (b"" if flaw else marks_of(split_lines(data)).tobytes(), flaw)
 
 
 def holders_of(anchor: Anchor, files: Mapping[int, Sequence[str]]) -> list[str]:
@@ -257,14 +250,12 @@ def environment() -> dict[str, str]:
 
 def _resolve(directory: str, ref: str) -> tuple[str, str]:
     try:
-        names = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{tree}}")
+        names = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        tree = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{tree}}")
     except Unreadable as error:
-        raise Unreadable(f"{ref[:80]!r} is no commit here" if str(error) == "exit 1" else str(error)) from None
-    try:
-        commit = git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    except Unreadable:
-        commit = b""
-    return commit.decode().strip(), names.decode().strip()
+        none = "there is no commit yet" if ref == "HEAD" else f"{ref[:80]!r} is no commit here"
+        raise Unreadable(none if str(error) == "exit 1" else str(error)) from None
+    return names.decode().strip(), tree.decode().strip()
 
 
 def changed_files(directory: str, old: str, new: str) -> dict[str, list[tuple[int, int]]]:

@@ -6,23 +6,29 @@ the text with LF line ends, so that another branch can be asked later whether th
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import re
 import stat
-import subprocess
 
 from swarm_ledger.errors import BadInput, NotFound
 from swarm_ledger.ids import kind_of, path_of
 from swarm_ledger.store import CommitId, Store
 
-__all__ = ["citation", "cite_code", "head", "span_digest"]
+from .anchor import Anchor, Text, anchor_of, fields_of
+from .codetree import CodeTree, Marks, Unreadable, flaw_of, texts
+from .judge import in_place, settle
+
+__all__ = ["anchored", "citation", "cite_code", "head", "holds", "span_digest"]
 
 _SPAN = re.compile(r"(?P<path>.+):(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", re.DOTALL)
+_FILES = 20_000
+"""In a tree of more files it is not looked for how often a text stands in it."""
+
 _URL = re.compile("https?://", re.IGNORECASE)
 
 
-def citation(text: str, worktree: str | None, cwd: str, store: Store) -> dict[str, object]:
+def citation(text: str, worktree: str | None, cwd: str, store: Store, marks: Marks | None = None) -> dict[str, object]:
     """The citation of what `text` names: a URL, an entry (at its current version), or `PATH:A-B`.
 
     Raises BadInput, NotFound for an entry that is not there.
@@ -34,7 +40,7 @@ def citation(text: str, worktree: str | None, cwd: str, store: Store) -> dict[st
     except BadInput:
         if worktree is None:
             raise BadInput(f"{text!r} can not be cited: not inside a worktree, so there is no code to read.") from None
-        return cite_code(text, worktree, cwd)
+        return cite_code(text, worktree, cwd, marks)
     if kind == "log":
         return {"log": text}
     version = store.read(path_of(text))
@@ -43,7 +49,7 @@ def citation(text: str, worktree: str | None, cwd: str, store: Store) -> dict[st
     return {"entry": text, "version": version.blob}
 
 
-def cite_code(spec: str, worktree: str, cwd: str) -> dict[str, object]:
+def cite_code(spec: str, worktree: str, cwd: str, marks: Marks | None = None) -> dict[str, object]:
     """The citation of `PATH:A-B` (lines from 1, both included), PATH relative to `cwd`.
 
     Raises BadInput: malformed, outside `worktree`, not a file, or lines that are not there.
@@ -53,36 +59,66 @@ def cite_code(spec: str, worktree: str, cwd: str) -> dict[str, object]:
         raise BadInput(f"{spec!r} is not a citation; write PATH:FIRST-LAST, such as src/auth.py:10-24.")
     first, last = int(match["first"]), int(match["last"] or match["first"])
     path = _inside(match["path"], worktree, cwd)
-    text = _read(f"{worktree}/{path}", path)
-    digest = span_digest(text, first, last)
-    if digest is None:
-        raise BadInput(f"{path} has {len(_lines(text))} lines; {first}-{last} is not a span of them.")
-    citation: dict[str, object] = {"path": path, "lines": [first, last]}
-    commit = head(worktree)
-    if commit:
-        committed = _git(worktree, "cat-file", "blob", f"{commit}:{path}")
-        if committed is not None and span_digest(committed, first, last) == digest:
-            citation["commit"] = commit
-    return {**citation, "sha256": digest}
+    data = _read(f"{worktree}/{path}", path)
+    if flaw := flaw_of(data):
+        raise BadInput(f"{path} can not be cited by lines: {flaw}.")
+    text = Text(data)
+    if text.digest(first, last) is None:
+        raise BadInput(f"{path} has {len(text.lines)} lines; {first}-{last} is not a span of them.")
+    if not any(text.marks[first - 1 : last]):
+        raise BadInput(f"lines {first}-{last} of {path} are blank, and so no evidence; cite some that say something.")
+    tree = _tree(worktree, marks)
+    anchor = anchor_of(path, text, first, last)
+    fields = fields_of(_settled(anchor, text, tree))
+    if tree:
+        with contextlib.suppress(Unreadable):
+            committed = tree.text(path)
+            if committed and committed.digest(first, last) == anchor.sha256:
+                fields["commit"] = tree.commit
+        tree.close()
+    return fields
+
+
+def anchored(tree: CodeTree, path: str, text: Text, first: int, last: int) -> dict[str, object]:
+    """The citation of lines of a file as `tree` has it."""
+    return {**fields_of(_settled(anchor_of(path, text, first, last), text, tree)), "commit": tree.commit}
+
+
+def _tree(worktree: str, marks: Marks | None) -> CodeTree | None:
+    try:
+        return CodeTree(worktree, "HEAD", marks)
+    except Unreadable:
+        return None
+
+
+def _settled(anchor: Anchor, text: Text, tree: CodeTree | None) -> Anchor:
+    """The anchor with what else in the tree is like it."""
+    if tree is None:
+        return settle(anchor, text, ())
+    if len(tree.files) > _FILES:
+        return anchor  # how often it stands in so many files is not looked for; then surroundings must always decide
+    (paths,) = tree.holders([anchor])
+    return settle(anchor, text, texts(tree, paths))
+
+
+def holds(worktree: str, anchor: Anchor) -> bool:
+    """Whether the file of the worktree itself, committed or not, has the span in its place."""
+    try:
+        data = _read(f"{worktree}/{_inside(anchor.path, worktree, worktree)}", anchor.path)
+    except BadInput:
+        return False
+    return in_place(anchor, Text(data))
 
 
 def span_digest(text: bytes, first: int, last: int) -> str | None:
     """sha256 of lines `first` to `last`, each ended by one LF; None where the text has no such lines."""
-    lines = _lines(text)
-    if not 1 <= first <= last <= len(lines):
-        return None
-    return hashlib.sha256(b"".join(line + b"\n" for line in lines[first - 1 : last])).hexdigest()
+    return Text(text).digest(first, last)
 
 
 def head(worktree: str) -> CommitId | None:
     """The commit that `worktree` is on, or None on a branch without one."""
-    out = _git(worktree, "rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
-    return CommitId(out.decode().strip()) if out else None
-
-
-def _lines(text: bytes) -> list[bytes]:
-    lines = text.replace(b"\r\n", b"\n").split(b"\n")
-    return lines[:-1] if lines[-1] == b"" else lines
+    tree = _tree(worktree, None)
+    return CommitId(tree.commit) if tree else None
 
 
 def _inside(path: str, worktree: str, cwd: str) -> str:
@@ -109,24 +145,3 @@ def _read(whole: str, path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise BadInput(f"{path!r} can not be read: {error.strerror}.") from None
-
-
-def _git(worktree: str, *arguments: str) -> bytes | None:
-    """Standard output of git in the worktree, or None where it says no."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", worktree, *arguments],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-            check=False,
-        )
-    except FileNotFoundError:
-        raise NotFound("git is not installed or not on PATH; install git 2.34 or later.") from None
-    return done.stdout if done.returncode == 0 else None
-
-
-def _environment() -> dict[str, str]:
-    """The caller's, with their own git settings, but without what would turn git to another repository."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}

@@ -96,6 +96,11 @@ class Reader:
         self._renewed = -_RENEWAL_S
 
     @property
+    def store(self) -> Store:
+        """The ledger's."""
+        return self._swarm.store
+
+    @property
     def _store(self) -> Store:
         return self._swarm.store
 

@@ -74,6 +74,7 @@ _OBJECT_NAME = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
 _SHA256 = r"^[0-9a-f]{64}$"
 _URL = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x1f\x7f-\x9f]+$"
 _KEY = r"^[^\s.]+(?:\.[^\s.]+)+$"
+_MARKS = r"^[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}$"
 _FORMS = {
     _ONE_LINE: "must be one line without control characters",
     _NO_NUL: "may not hold a NUL character",
@@ -81,6 +82,7 @@ _FORMS = {
     _OBJECT_NAME: "must be one of git's object names in full, 40 or 64 hex digits",
     _SHA256: "must be a sha256 in full, 64 hex digits",
     _URL: "must be a URL, such as https://example.org/page",
+    _MARKS: "must be five runs of marks in base64, joined by dots",
     _KEY: "must be SUBJECT.ATTRIBUTE, such as auth.token-lifetime",
 }
 """What is said of a text that does not match the pattern."""
@@ -117,6 +119,10 @@ class CodeCitation(_Model):
     lines: Annotated[list[int], AfterValidator(_in_order)]
     commit: ObjectName | None = None
     sha256: Sha256
+    loose: Sha256 | None = None
+    marks: Annotated[str, Field(max_length=16384, pattern=_MARKS)] | None = None
+    copies: Annotated[int, Field(ge=0)] | None = None
+    rivals: Annotated[list[Annotated[float, Field(ge=0, le=2)]], Field(min_length=2, max_length=2)] | None = None
 
 
 class EntryCitation(_Model):

@@ -41,6 +41,7 @@ VERBS = {
     "leases": "who owns what",
     "changes": "what changed of that which you have read, and how",
     "check": "is everything in order?",
+    "verify": "does the evidence for facts still stand on this branch?",
     "view": "the ledger's files in this worktree, to read and edit",
     "ingest": "take in what was edited by hand in the view",
     "watch": "take in edits by hand as they happen",
@@ -58,7 +59,7 @@ VERBS = {
 
 _LATER = frozenset(
     {
-        *("plan", "next", "done", "fail", "block", "reopen", "erase", "brief", "verify", "tui", "mcp"),
+        *("plan", "next", "done", "fail", "block", "reopen", "erase", "brief", "tui", "mcp"),
         *("setup", "hook", "ask", "latent", "memory"),
     }
 )

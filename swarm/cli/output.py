@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from swarm_ledger.errors import SwarmError
+from swarm_ledger.standing import Standing
 
 if TYPE_CHECKING:
     from swarm.agent import Written
 
-__all__ = ["Notice", "counted", "report", "say", "say_json", "short", "visible", "warn", "written"]
+__all__ = ["Notice", "counted", "report", "say", "say_json", "short", "stands", "visible", "warn", "written"]
 
 # C0 but tab and newline, DEL, C1, the marks that reorder text, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -53,6 +54,22 @@ def warn(text: str) -> None:
 def short(name: str) -> str:
     """The first digits of a commit or version, for people; --json has all of them."""
     return name[:12]
+
+
+def stands(standing: Standing) -> str:
+    """What is to be said of how a fact stands, in a few words; "" where nothing speaks against it."""
+    evidence = {
+        "moved": "evidence unchanged, moved",
+        "changed": "EVIDENCE CHANGED on this branch",
+        "gone": "EVIDENCE GONE from this branch",
+        "uncheckable": "evidence not checkable here",
+    }
+    parts = [
+        evidence.get(standing.evidence, ""),
+        f"CONTESTED by {', '.join(standing.rivals)}" if standing.rivals else "",
+        "no longer valid" if standing.expired else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def counted(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call
-from .output import say, say_json, warn
+from .output import say, say_json, stands, warn
 
 EXAMPLE = """
 swarm recall session expiry
@@ -39,9 +39,12 @@ def run(call: Call) -> int:
     options = call.options
     filters = Filters(*(getattr(options, name) for name in Filters._fields))
     hits = call.reader.recall(" ".join(options.query), filters, k=options.k)
+    facts = [hit.id for hit in hits if hit.kind in ("fact", "reflection")]
+    standings = call.swarm.evidence.of(facts) if facts else {}
     for number, hit in enumerate(hits, 1):
+        standing = standings.get(hit.id)
         if call.json:
-            say_json(hit._asdict())
+            say_json({**hit._asdict(), "standing": standing._asdict() if standing else None})
             continue
         say(f"{number}. {hit.id}{_score(hit.score)}  {hit.title}")
         about = [
@@ -51,6 +54,7 @@ def run(call: Call) -> int:
             f"valid from {hit.valid_from}" if hit.valid_from else "",
             hit.status,
             f"superseded by {', '.join(hit.superseded_by)}" if hit.superseded_by else "",
+            stands(standing._replace(expired=standing.expired and not hit.superseded_by)) if standing else "",
         ]
         say(f"   {', '.join(part for part in about if part)}")
         if hit.snippet and hit.snippet != hit.title:

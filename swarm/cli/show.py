@@ -1,4 +1,5 @@
-"""Read an entry as it stands; of a retracted one, who took it out and why, and what it said."""
+"""Read an entry as it stands, and whether its evidence does; of a retracted one, who took it out and why, and what it
+said."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ def run(call: Call) -> int:
     """Print it."""
     shown = call.reader.show(call.options.id)
     gone = shown.retracted
+    checked = shown.kind in ("fact", "reflection") and not gone
+    standing = call.swarm.evidence.of([shown.id]).get(shown.id) if checked else None
+    verdicts = call.swarm.evidence.verdicts([shown.id]) if standing else []
     if call.json:
         say_json(
             {
@@ -33,6 +37,8 @@ def run(call: Call) -> int:
                 "body": shown.body,
                 "text": shown.text,
                 "retracted": gone._asdict() if gone else None,
+                "standing": standing._asdict() if standing else None,
+                "verdicts": [one._asdict() for one in verdicts],
             }
         )
         return 0
@@ -45,4 +51,13 @@ def run(call: Call) -> int:
         say((json.dumps(meta, ensure_ascii=False) + "\n" if meta else "") + f"\n{shown.body}")
     elif shown.text:
         say(shown.text.removesuffix("\n"))
+    if standing:
+        say("")
+        for one in verdicts:
+            where = f" at {one.path}:{one.first}-{one.last}" if one.path and one.verdict != "fresh" else ""
+            say(f"{one.cited}: {one.verdict}{where}{f' ({one.why})' if one.why else ''}")
+        for rival in standing.rivals:
+            say(f"contested by {rival}: both give {shown.fields.get('key')} a value; supersede the one that is wrong")
+        if standing.expired:
+            say(f"no longer valid since {shown.fields.get('valid_to')}")
     return 0

@@ -104,7 +104,9 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     assert (shown["version"], shown["fields"]["title"], shown["retracted"]) == (made["version"], "Login is slow", None)
     hits = [json.loads(row) for row in run("recall", "login", "--json").out.splitlines()]
     assert [hit["id"] for hit in hits] == [made["id"]]
-    assert {name for name, value in hits[0].items() if value is None} == {"valid_from", "room", "ref", "status"}
+    assert {name for name, value in hits[0].items() if value is None} == {
+        *("valid_from", "room", "ref", "status", "standing")
+    }
     history = [json.loads(row) for row in run("history", made["id"], "--json").out.splitlines()]
     assert [(one["version"], one["by"]) for one in history] == [(made["version"], "ada")]
     status = json.loads(run("status", "--json").out)
@@ -349,6 +351,8 @@ def test_a_citation_of_code(repository: Path, run: Run) -> None:
             "lines": [1, 2],
             "commit": git(repository, "rev-parse", "HEAD").strip(),
             "sha256": "abf8ecca3a0383f9ed65c07d9c6777bf341f2db761ec1fd336d5c6d5592d759e",
+            "marks": ".O44v4Ue6JEQ.46e0z8nPVEw..",
+            "copies": 1,
         }
     ]
 

@@ -42,6 +42,8 @@ def test_the_commit_is_named_where_it_holds_the_same_text(repository: Path) -> N
         "lines": [5, 6],
         "commit": commit,
         "sha256": digest("def logout():\n    return False\n"),
+        "marks": "xdZoBjuOL-E.46e0z8nPVEw...",
+        "copies": 1,
     }
     assert "commit" not in cite_code("auth.py:2", str(repository), str(repository))
 
@@ -53,6 +55,8 @@ def test_a_file_that_is_in_no_commit_is_cited_without_one(repository: Path) -> N
         "path": "new:file.py",
         "lines": [1, 1],
         "sha256": digest("x\n"),
+        "marks": ".jNwWgw...",
+        "copies": 1,
     }
     git(repository, "checkout", "--quiet", "--orphan", "empty")
     assert head(str(repository)) is None

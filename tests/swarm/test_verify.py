@@ -1,0 +1,252 @@
+"""Evidence judged against branches of a real repository, and what readers are told of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swarm import Swarm
+from swarm.verdicts import Evidence, Verdict
+
+from .conftest import Ran, git
+
+Run = Callable[..., Ran]
+
+CODE = "def login():\n    return True\n\n\ndef logout():\n    return False\n"
+
+
+def fact(run: Run, *options: str, title: str = "Logging out is never refused") -> str:
+    """A fact that ada recorded."""
+    done = run("--as", "ada", "remember", title, *options)
+    assert done.code == 0, done.err
+    return done.id
+
+
+def commit(repository: Path, **files: str | None) -> None:
+    """Commit these contents; None removes."""
+    for name, text in files.items():
+        path = repository / name.replace("__", "/").replace("_py", ".py")
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+    git(repository, "add", "--all", ".")
+    git(repository, "commit", "--quiet", "-m", "change")
+
+
+def said(repository: Path, ref: str | None = None) -> list[tuple[str, str, int, int]]:
+    """Verdict and place of each citation."""
+    with Swarm.open(str(repository)) as swarm:
+        evidence = Evidence(swarm, ref)
+        try:
+            return [(one.verdict, one.path, one.first, one.last) for one in evidence.verdicts()]
+        finally:
+            evidence.close()
+
+
+def test_each_branch_has_its_own_verdict(repository: Path, run: Run) -> None:
+    """Fresh on one, moved on another, gone on a third; the worktree's own by default."""
+    fact(run, "--cite", "auth.py:5-6")
+    git(repository, "checkout", "--quiet", "-b", "moved")
+    commit(repository, auth_py="import os\n" + CODE)
+    git(repository, "checkout", "--quiet", "-b", "gone")
+    commit(repository, auth_py=None)
+    assert said(repository) == [("gone", "", 0, 0)]
+    assert said(repository, "moved") == [("moved", "auth.py", 6, 7)]
+    assert said(repository, "main") == [("fresh", "auth.py", 5, 6)]
+
+
+def test_verdicts_come_from_the_cache_and_follow_the_tree(repository: Path, run: Run) -> None:
+    """The same answer the second time, another after a commit, and the first one back on the old tree."""
+    fact(run, "--cite", "auth.py:5-6")
+    for text, verdict in ((CODE, "fresh"), ("x = 1\n" + CODE, "moved"), (CODE, "fresh")):
+        if (repository / "auth.py").read_text() != text:
+            commit(repository, auth_py=text)
+        assert [one[0] for one in said(repository) + said(repository)] == [verdict] * 2
+    assert os.path.exists(repository / ".git/swarm/index/evidence.db")
+    os.unlink(repository / ".git/swarm/index/evidence.db")
+    assert said(repository) == [("fresh", "auth.py", 5, 6)]
+
+
+def test_verify_says_what_changed_and_exits_with_1(repository: Path, run: Run) -> None:
+    """With where it is now and a short difference."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    assert run("verify").out == "1 citation: 1 fresh.\n"
+    commit(repository, auth_py="# auth\n" + CODE.replace("False", "True"))
+    done = run("verify")
+    assert done.code == 1
+    assert done.out == (
+        f"{id}  auth.py:5-6  changed, now auth.py:6-7 (its lines are different now)\n"
+        "    -    return False\n    +    return True\n1 citation: 1 changed.\n"
+    )
+    found = json.loads(run("verify", "--json", id).out)
+    assert (found["fact"], found["verdict"], found["difference"]) == (
+        *(id, "changed"),
+        ["-    return False", "+    return True"],
+    )
+    assert run("verify", "fact-261121-00000000").code == 2
+
+
+def test_fix_records_where_moved_citations_are_as_a_new_version(repository: Path, run: Run) -> None:
+    """In the name of whoever does it; a second time there is nothing to do."""
+    id = fact(run, "--cite", "auth.py:5-6", "--cite", "auth.py:1-2")
+    commit(repository, auth_py=None, lib__login_py="import os\n" + CODE)
+    done = run("--as", "bob", "verify", "--fix")
+    assert done.code == 0
+    assert f"{id} re-anchored in commit" in done.out
+    shown = json.loads(run("show", id, "--json").out)
+    assert [(one["path"], one["lines"]) for one in shown["fields"]["citations"]] == [
+        ("lib/login.py", [6, 7]),
+        ("lib/login.py", [2, 3]),
+    ]
+    assert (shown["fields"]["rev"], shown["standing"]["evidence"]) == (2, "fresh")
+    assert "re-anchored" not in run("--as", "bob", "verify", "--fix").out
+
+
+def test_what_is_cited_before_it_is_committed_is_looked_for_in_the_worktree(repository: Path, run: Run) -> None:
+    """It is not called gone; on another branch it cannot be checked."""
+    (repository / "new.py").write_text("x = 1\ny = 2\n")
+    fact(run, "--cite", "new.py:1-2")
+    assert said(repository) == [("fresh", "new.py", 1, 2)]
+    assert said(repository, "main") == [("uncheckable", "", 0, 0)]
+    commit(repository)
+    assert said(repository, "main") == [("fresh", "new.py", 1, 2)]
+
+
+def test_other_evidence(repository: Path, run: Run) -> None:
+    """Entries at their version, log entries for ever; what is elsewhere is never fetched."""
+    cited, line = fact(run, title="a"), run("--as", "ada", "log", "seen").id
+    fact(run, "--cite", cited, "--cite", line, "--cite", "https://example.invalid/a", title="b")
+    assert [one[0] for one in said(repository)] == ["fresh", "fresh", "uncheckable"]
+    run("--as", "ada", "edit", cited, "--body", "more")
+    assert [one[0] for one in said(repository)] == ["changed", "fresh", "uncheckable"]
+    run("--as", "ada", "retract", cited, "--why", "wrong")
+    assert [one[0] for one in said(repository)] == ["gone", "fresh", "uncheckable"]
+
+
+def test_show_and_recall_say_how_a_fact_stands(repository: Path, run: Run) -> None:
+    """Only that evidence is unchanged, never that anything is true."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    assert run("show", id).out.endswith("\nauth.py:5-6: fresh\n")
+    assert "EVIDENCE" not in run("recall", "refused").out
+    commit(repository, auth_py=CODE.replace("False", "None"))
+    assert "auth.py:5-6: changed at auth.py:5-6 (its lines are different now)\n" in run("show", id).out
+    assert "EVIDENCE CHANGED on this branch" in run("recall", "refused").out
+    assert json.loads(run("recall", "refused", "--json").out)["standing"]["evidence"] == "changed"
+
+
+def test_facts_with_one_key_contest_each_other_until_one_is_superseded(repository: Path, run: Run) -> None:
+    """Where their times overlap; nothing is retired."""
+    one = fact(run, "--key", "auth.limit", title="The limit is 3")
+    two = fact(run, "--key", "auth.limit", title="The limit is 5")
+    fact(run, "--key", "auth.other", title="The other is 5")
+    assert f"CONTESTED by {two}" in run("recall", "limit", "-k", "5").out
+    assert f"contested by {one}" in run("show", two).out
+    run("--as", "ada", "supersede", one, "The limit was 3", "--set", "valid_to=2026-01-01T00:00:00Z")
+    assert "CONTESTED" not in run("recall", "limit", "-k", "5").out
+
+
+def verdict_of(repository: Path, ref: str | None = None) -> Verdict:
+    with Swarm.open(str(repository)) as swarm:
+        (found,) = Evidence(swarm, ref).verdicts()
+        return found
+
+
+def test_a_file_that_can_not_be_looked_into(repository: Path, run: Run) -> None:
+    """A submodule, a link, an LFS pointer, a binary or huge file: uncheckable, and said why."""
+    fact(run, "--cite", "auth.py:5-6")
+    head = git(repository, "rev-parse", "HEAD").strip()
+    for text, why in (
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "it is a pointer of Git LFS"),
+        ("a\0b\n", "it is binary"),
+        ("x = 1\n" * 900_000, "it is too large"),
+    ):
+        commit(repository, auth_py=text)
+        assert verdict_of(repository).verdict == "uncheckable"
+        assert why in verdict_of(repository).why
+    os.unlink(repository / "auth.py")
+    os.symlink("elsewhere.py", repository / "auth.py")
+    commit(repository)
+    assert verdict_of(repository)[4:] == ("uncheckable", "", 0, 0, True, "it is a symbolic link now")
+    git(repository, "rm", "--quiet", "--cached", "auth.py")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},auth.py")
+    git(repository, "commit", "--quiet", "-m", "submodule")
+    assert "it is a submodule now" in verdict_of(repository).why
+    done = run("verify")
+    assert (done.code, done.out.splitlines()[-1]) == (1, "1 citation: 1 uncheckable.")
+
+
+def test_a_file_that_became_a_folder_or_a_link_to_where_it_moved(repository: Path, run: Run) -> None:
+    """What has its text is found all the same."""
+    fact(run, "--cite", "auth.py:5-6")
+    os.unlink(repository / "auth.py")
+    (repository / "auth.py").mkdir()
+    (repository / "auth.py" / "code.py").write_text(CODE)
+    commit(repository)
+    assert said(repository) == [("moved", "auth.py/code.py", 5, 6)]
+
+
+def test_lines_that_are_past_the_end_now(repository: Path, run: Run) -> None:
+    """A file that was cut short."""
+    fact(run, "--cite", "auth.py:5-6")
+    commit(repository, auth_py="def login():\n    return True\n")
+    assert said(repository) == [("gone", "", 0, 0)]
+
+
+def test_a_depth_1_checkout_without_the_cited_commit_is_enough(repository: Path, run: Run, tmp_path: Path) -> None:
+    """Only the tree is needed."""
+    fact(run, "--cite", "auth.py:5-6")
+    commit(repository, auth_py="import os\n" + CODE)
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", "shallow")
+    home = str(repository / ".git/swarm")
+    with Swarm.open(str(tmp_path / "shallow"), home) as swarm:
+        (found,) = Evidence(swarm).verdicts()
+    assert (found.verdict, found.first) == ("moved", 6)
+
+
+def test_a_check_in_which_nothing_can_be_reached_fails_and_says_why(
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ref that is not there, a repository of a kind that this git does not know, no repository at all."""
+    fact(run, "--cite", "auth.py:5-6")
+    done = run("verify", "--ref", "nowhere")
+    assert (done.code, done.out.splitlines()[-1]) == (1, "No code could be checked: 'nowhere' is no commit here.")
+    for ref in ("--help", "-x", "HEAD:auth.py", "a\nb"):
+        assert run("verify", f"--ref={ref}").code == 1
+    git(repository, "config", "core.repositoryFormatVersion", "1")
+    git(repository, "config", "extensions.someRefStorage", "reftable")
+    done = run("verify")
+    assert done.code == 1
+    assert "No code could be checked: " in done.out
+    assert "extension" in done.out
+    monkeypatch.setenv("SWARM_HOME", str(repository / ".git/swarm"))
+    monkeypatch.chdir("/")
+    assert "not inside a repository" in run("verify").out
+
+
+def test_a_commit_that_is_gone_is_not_needed(repository: Path, run: Run) -> None:
+    """It is only used to show what a changed text was."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    git(repository, "checkout", "--quiet", "--orphan", "fresh")
+    commit(repository, auth_py=CODE.replace("False", "None"))
+    git(repository, "branch", "-D", "main")
+    git(repository, "reflog", "expire", "--expire=now", "--all")
+    git(repository, "gc", "--quiet", "--prune=now")
+    done = run("verify")
+    assert done.out.startswith(f"{id}  auth.py:5-6  changed, now auth.py:5-6 (its lines are different now)\n")
+    assert "    +    return None\n" in done.out
+
+
+def test_a_bare_repository_is_looked_at_too(repository: Path, run: Run, tmp_path: Path) -> None:
+    """The hub of a swarm of worktrees."""
+    fact(run, "--cite", "auth.py:5-6")
+    subprocess.run(["git", "clone", "--quiet", "--bare", repository, tmp_path / "hub.git"], check=True)
+    with Swarm.open(str(tmp_path / "hub.git"), str(repository / ".git/swarm")) as swarm:
+        (found,) = Evidence(swarm).verdicts()
+    assert found.verdict == "fresh"
