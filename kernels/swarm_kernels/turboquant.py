@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .codebook import centroids
 from .errors import BadTensor
-from .ops.quantize.reference import dequantize, quantize
+from .ops.quantize import dequantize, quantize
 from .planes import packed_bytes
 from .rotation import rotation_matrix
 

@@ -1,3 +1,5 @@
 """Attention of a few queries over packed keys and values."""
 
-__all__: list[str] = []
+from .reference import decode, merge
+
+__all__ = ["decode", "merge"]

@@ -1,3 +1,5 @@
 """Quantise and pack vectors."""
 
-__all__: list[str] = []
+from .reference import dequantize, quantize
+
+__all__ = ["dequantize", "quantize"]

@@ -1,3 +1,5 @@
 """The score of TriAttention."""
 
-__all__: list[str] = []
+from .reference import score
+
+__all__ = ["score"]
