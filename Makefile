@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format bench-writes bench-hands soak clean
+.PHONY: demo test lint format bench-writes bench-hands bench-coherence soak clean
 
 # One stamp for the environment: a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -38,6 +38,10 @@ bench-writes: .venv/.made
 
 bench-hands: .venv/.made
 	$(BIN)/python -m bench.hands $(ARGS)
+
+# Makes a virtual environment for agent-coherence in .bench/venvs.
+bench-coherence: .venv/.made
+	$(BIN)/python -m bench.coherence $(ARGS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made
