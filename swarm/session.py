@@ -29,6 +29,7 @@ __all__ = ["Joined", "Member", "Session", "Sessions"]
 GONE = "-"
 """Stands for the version of an entry that this session removed."""
 _JOIN_SECONDS = 10.0
+_TOKENS_BYTES = 1024
 
 
 class Session(NamedTuple):
@@ -114,8 +115,22 @@ class Session(NamedTuple):
         try:
             if text:
                 append_line(self._tokens_file, text.encode())
+                self._tidy()
         except OSError as error:
             raise storage_error(error, "noting the leases") from None
+
+    def _tidy(self) -> None:
+        """Begin the file anew where nearly all of it is of leases that ended: whoever wants a token reads all of it.
+
+        What another process of this session notes in the same moment may be lost: then that token is not shown, and
+        who took the line meanwhile is found by the directory and by the base version instead.
+        """
+        size = os.path.getsize(self._tokens_file)
+        if size > _TOKENS_BYTES:
+            held = self.tokens()
+            if size > _TOKENS_BYTES + 2 * sum(len(line.encode()) + 40 for line in held):
+                os.truncate(self._tokens_file, 0)
+                self.hold(held.values())
 
 
 class Joined(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from .errors import BadInput, Expired, Fenced, Owned, Refused
-from .lines import Line, covers, is_glob, overlap
+from .lines import Line, is_glob, overlap
 
 __all__ = [
     "LONGEST_TTL",
@@ -23,7 +23,6 @@ __all__ = [
     "Token",
     "check_fences",
     "check_ttl",
-    "covering",
     "hand_off",
     "own",
     "release",
@@ -89,8 +88,8 @@ class Table(Protocol):
     def get(self, line: Line) -> Lease | None:
         """The last grant of just this line."""
 
-    def globs(self) -> Iterable[Lease]:
-        """Every grant of a glob that has not ended."""
+    def globs(self, near: Line) -> Iterable[Lease]:
+        """Every grant of a glob that has not ended and overlaps `near`; others may be among them."""
 
     def of(self, session: str) -> Iterable[Lease]:
         """Every grant to `session` that has not ended."""
@@ -171,19 +170,10 @@ def check_fences(table: Table, lines: Iterable[Line], session: str, tokens: Sequ
             raise _owned(lease, now)
 
 
-def covering(leases: Iterable[Lease], paths: Sequence[str], session: str | None) -> list[tuple[str, Lease]]:
-    """(path, lease) for each of the code paths `paths` that a lease of another session than `session` covers.
-
-    `leases` are live ones, as `Directory.leases` gives them.
-    """
-    globs = [lease for lease in leases if is_glob(lease.line) and lease.session != session]
-    return [(path, lease) for path in paths for lease in globs if covers(lease.line, path)]
-
-
 def _others(table: Table, line: Line, me: Holder) -> list[Lease]:
     """The leases of others, live or run out, that meet `line`."""
     if is_glob(line):
-        found = [lease for lease in table.globs() if overlap(lease.line, line)]
+        found = [lease for lease in table.globs(line) if overlap(lease.line, line)]
     else:
         lease = table.get(line)
         found = [lease] if lease else []

@@ -84,7 +84,7 @@ class _Rows:
     def get(self, line: Line) -> Lease | None:
         return self.rows.get(line)
 
-    def globs(self) -> Iterable[Lease]:
+    def globs(self, near: Line) -> Iterable[Lease]:
         return [lease for lease in self.rows.values() if lease.session is not None and is_glob(lease.line)]
 
     def of(self, session: str) -> Iterable[Lease]:

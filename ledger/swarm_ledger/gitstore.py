@@ -221,7 +221,7 @@ class GitStore:
             found = (_checked(state.read(path)) for path in paths)
             return {version.path: version for version in found if version}
 
-        return self._reading(read)
+        return self._reading(read) if paths else {}
 
     def differing(self, known: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
         """See Store.differing."""

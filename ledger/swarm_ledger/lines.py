@@ -14,12 +14,13 @@ from typing import NewType
 from .errors import BadInput
 from .ids import kind_of, quoted
 
-__all__ = ["PREFIX", "Line", "covers", "is_glob", "overlap", "parse_line"]
+__all__ = ["PREFIX", "Line", "covers", "head", "is_glob", "overlap", "parse_line"]
 
 Line = NewType("Line", str)
 """In its one spelling, as `parse_line` gives it: two lines are the same where their texts are."""
 
 PREFIX = "path:"
+_HEAD = re.compile(r"[^*?]*")
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _OWNABLE = frozenset({"plan", "task", "fact", "entity", "reflection", "contested"})
 _LONGEST = 400
@@ -53,6 +54,11 @@ def parse_line(text: str) -> Line:
 def is_glob(line: Line) -> bool:
     """Whether `line` is of code paths, not a document."""
     return line.startswith(PREFIX)
+
+
+def head(line: Line) -> str:
+    """What each path of `line` begins with. Two lines of which neither head begins with the other do not overlap."""
+    return _HEAD.match(line)[0].rstrip("/")  # type: ignore[index]  # matches any text
 
 
 def overlap(a: Line, b: Line) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm_ledger.errors import BadInput
-from swarm_ledger.lines import Line, covers, overlap, parse_line
+from swarm_ledger.lines import Line, covers, head, overlap, parse_line
 
 NAMES = ["".join(name) for n in (1, 2, 3) for name in itertools.product("ab", repeat=n)]
 PATHS = ["/".join(path) for n in (1, 2, 3, 4) for path in itertools.product(NAMES[:6], repeat=n)] + NAMES
@@ -45,6 +45,14 @@ def test_two_globs_overlap_when_some_path_is_in_both(left: list[str], right: lis
     if a and b:
         both = [path for path in PATHS if slow_covers(a[5:], path) and slow_covers(b[5:], path)]
         assert overlap(a, b) == overlap(b, a) == bool(both)
+
+
+@given(GLOBS, GLOBS)
+def test_of_two_globs_that_overlap_one_head_begins_with_the_other(left: list[str], right: list[str]) -> None:
+    """So a directory may leave out all other leases before it looks closely."""
+    a, b = line(left), line(right)
+    if a and b and overlap(a, b):
+        assert head(a).startswith(head(b)) or head(b).startswith(head(a))
 
 
 @given(GLOBS, st.sampled_from(PATHS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,19 @@ def test_releasing_without_a_name_frees_all_of_mine(make: Make) -> None:
     assert ada.release() == ["path:src", "path:tests"]
     assert ada.release() == []
     assert [one.line for one in ada.leases()] == ["path:docs"]
+
+
+def test_tokens_of_leases_that_ended_do_not_pile_up(make: Make) -> None:
+    """Owning and giving back a thousand times leaves a small file, and the token of what is held."""
+    ada = make("ada")
+    (held,) = ada.own("path:docs")
+    for _ in range(1000):
+        ada.own("path:src")
+        ada.release("path:src")
+    session = ada.session
+    assert {line: str(token) for line, token in session.tokens().items()} == {"path:docs": held.token}
+    assert os.path.getsize(f"{session.home}/sessions/{session.id}.tokens") < 1200
+    assert ada.release() == ["path:docs"]
 
 
 def test_releasing_what_is_not_owned_is_refused(make: Make) -> None:
