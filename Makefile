@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format bench-writes bench-hands bench-coherence soak clean
+.PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence soak clean
 
 # One stamp for the environment: a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -42,6 +42,10 @@ bench-hands: .venv/.made
 # Makes a virtual environment for agent-coherence in .bench/venvs.
 bench-coherence: .venv/.made
 	$(BIN)/python -m bench.coherence $(ARGS)
+
+# Every Triton kernel compiled for two generations of GPU, without one.
+kernels: .venv/.made
+	$(BIN)/python -m bench.kernels $(ARGS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made
