@@ -66,6 +66,7 @@ def _hook(call: Call) -> int:
     from swarm.guard import Guard, LiveLease, heads, refusal
     from swarm.landing import CodeRepository
     from swarm.session import Sessions
+    from swarm_ledger.coherence import renew
     from swarm_ledger.env import Env
     from swarm_ledger.leasefile import LeaseFile
 
@@ -75,6 +76,9 @@ def _hook(call: Call) -> int:
     directory = LeaseFile(place.home, env)
     try:
         leases = LiveLease.all(directory, env)
+        if me and any(lease.session == me.id for lease in leases):
+            with directory.deciding() as table:  # a commit is a sign of life
+                renew(table, me.id, directory.now())
     finally:
         directory.close()
     repository = CodeRepository(call.cwd, os.environ)

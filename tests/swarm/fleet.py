@@ -8,13 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from swarm.session import Sessions
-from swarm_ledger.coherence import Holder, own
-from swarm_ledger.env import Env
-from swarm_ledger.leasefile import LeaseFile
-from swarm_ledger.lines import parse_line
-from swarm_ledger.place import find
-
 from .conftest import Ran
 
 __all__ = ["Fleet"]
@@ -56,16 +49,9 @@ class Fleet:
         whole.parent.mkdir(parents=True, exist_ok=True)
         whole.write_text(text)
 
-    def own(self, where: Path, *lines: str, seconds: float = 900, home: str | None = None) -> None:
+    def own(self, where: Path, *lines: str, seconds: float = 900, **environment: str) -> None:
         """Let the agent of a worktree own `lines`."""
-        place, env = find(str(where), home), Env()
-        assert place
-        session = Sessions(place, str(where), env).joined()
-        assert session
-        directory, holder = LeaseFile(place.home, env), Holder(session.id, session.agent)
-        with directory.deciding() as table:
-            own(table, [parse_line(line) for line in lines], holder, seconds, directory.now())
-        directory.close()
+        self.swarm(where, "own", *lines, f"--ttl={seconds}", **environment)
 
     def edit(self, where: Path, path: str = "src/auth/login.py", text: str = "changed\n") -> None:
         """Add a line to a file and stage it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,11 +74,43 @@ def test_an_agent_is_who_the_environment_says(fleet: Fleet) -> None:
 
 def test_a_lease_that_ran_out_refuses_nobody(fleet: Fleet) -> None:
     """Expiry makes claimable."""
-    fleet.own(fleet.ada, "path:src/shop.py", seconds=1)
     fleet.edit(fleet.bob, "src/shop.py")
-    assert fleet.git(fleet.bob, "commit", "-m", "x", expect=None).code == 1
-    time.sleep(1.1)
+    fleet.own(fleet.ada, "path:src/shop.py", seconds=5)
+    fleet.git(fleet.bob, "commit", "-m", "x", expect=1)
+    time.sleep(5)
     fleet.allowed(fleet.bob, "commit", "-m", "x")
+
+
+def test_what_was_released_handed_over_or_stolen_is_the_new_owners(fleet: Fleet) -> None:
+    """The guard asks anew each time; who had it before is refused in turn."""
+    fleet.edit(fleet.bob)
+    fleet.refused(fleet.bob, "commit", "-m", "x")
+    fleet.swarm(fleet.bob, "steal", "path:src/auth/**", "--why", "she is away")
+    fleet.allowed(fleet.bob, "commit", "-m", "x")
+    fleet.edit(fleet.ada)
+    done = fleet.git(fleet.ada, "commit", "-m", "x", expect=1)
+    assert "is owned by bob (path:src/auth/**)" in done.err
+    fleet.swarm(fleet.bob, "handoff", "path:src/auth/**", "--to", "ada")
+    fleet.allowed(fleet.ada, "commit", "-m", "x")
+    fleet.edit(fleet.bob)
+    fleet.refused(fleet.bob, "commit", "-m", "x")
+    fleet.swarm(fleet.ada, "release")
+    fleet.allowed(fleet.bob, "commit", "-m", "x")
+
+
+def test_a_commit_renews_the_leases_of_its_session(fleet: Fleet) -> None:
+    """As each call of the session does."""
+    fleet.own(fleet.ada, "path:docs", seconds=6)
+    time.sleep(3)
+    fleet.edit(fleet.ada)
+    fleet.allowed(fleet.ada, "commit", "-m", "x")
+    (lease,) = (one for one in leases(fleet) if one["line"] == "path:docs")
+    assert lease["until"] - lease["since"] > 8
+
+
+def leases(fleet: Fleet) -> list[dict[str, Any]]:
+    """Who owns what."""
+    return [json.loads(line) for line in fleet.swarm(fleet.main, "leases", "--json").out.splitlines()]
 
 
 @pytest.mark.parametrize("way", ["delete", "rename away", "rename in", "mode", "symlink", "to directory", "add"])

@@ -272,7 +272,7 @@ def test_a_ledger_kept_elsewhere_is_asked_by_the_hooks(user: Path, tmp_path: Pat
     """SWARM_HOME at the time of installing is remembered, for processes that are started without it."""
     home = {"SWARM_HOME": str(tmp_path / "home of leases")}
     fleet = Fleet(tmp_path, **home)
-    fleet.own(fleet.ada, "path:src/auth/**", home=home["SWARM_HOME"])
+    fleet.own(fleet.ada, "path:src/auth/**", **home)
     fleet.swarm(fleet.main, "guard", "install", **home)
     guarded(fleet, fleet.bob)
 

@@ -76,6 +76,9 @@ def test_a_shallow_clone_elsewhere_is_told_the_leases(fleet: Fleet, tmp_path: Pa
     done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=1)
     assert done.out.splitlines()[0].startswith(f"error: {OWNED}: {fleet.head(fleet.bob)} writes it; it is owned by ada")
     assert done.out.splitlines()[-1].endswith(": 1 error, 0 warnings.")
+    leases.write_text(fleet.swarm(fleet.bob, "leases", "--json").out)
+    done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=1)
+    assert "it is owned by ada (path:src/auth/**) until 20" in done.out
     leases.write_text("nobody owns anything.\n")
     done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=2)
     assert done.err.startswith("swarm: line 1 of the leases is not of `swarm leases --json`")
