@@ -7,11 +7,18 @@ from typing import NamedTuple
 
 from .decide import is_log_file, trailers
 from .errors import Refused
-from .objects import BLOB, COMMIT, TREE, Tree, blob_id, encode_commit, object_name
+from .objects import BLOB, COMMIT, TREE, Tree, blob_id, encode_commit, entry_delta, object_name
 from .state import State
 from .store import BlobId, CommitId, Request, Version
 
 __all__ = ["CacheError", "Chain", "Joining", "TreeCache"]
+
+
+_DELTAS = 40
+"""So many in a row at most (git: 50), for a reader applies them one by one."""
+
+_SMALL = 250
+"""Bytes of a tree, of which a delta saves little."""
 
 
 class Joining(NamedTuple):
@@ -71,6 +78,9 @@ class Chain:
         """The content of the last commit."""
         self.objects: dict[bytes, tuple[int, bytes]] = {}
         """Name → (kind, content)."""
+        self.deltas: dict[bytes, tuple[bytes, bytes]] = {}
+        """Name → (an earlier one of `objects`, the delta from it), of trees that are stored so."""
+        self._depths: dict[bytes, int] = {}
         self.trees: dict[str, tuple[bytes, bytes]] = {}
         """Directory → (name, content) of its tree after the last commit."""
         self._state, self._cache = state, cache
@@ -152,28 +162,42 @@ class Chain:
 
     def _write(self, blobs: Mapping[str, bytes | None]) -> None:
         """Bring the trees to path → name of its blob, or None to remove it."""
-        touched = {""}
+        touched: dict[str, list[bytes]] = {"": []}
+        """Directory → what was set in it."""
         for path, blob in blobs.items():
             directory, _, name = path.rpartition("/")
             if blob is None:
                 self._tree(directory).remove(name.encode(), directory=False)
             else:
-                self._tree(directory).set(name.encode(), blob, directory=False)
+                entry = self._tree(directory).set(name.encode(), blob, directory=False)
+                touched.setdefault(directory, []).append(entry)
             while directory:
-                touched.add(directory)
+                touched.setdefault(directory, [])
                 directory = directory.rpartition("/")[0]
         for directory in sorted(touched, key=len, reverse=True):  # a directory's name is longer than its parent's
             raw = self._tree(directory).encode()
             tree_name = object_name(TREE, raw)
-            self.trees[directory] = (tree_name, raw)
             if raw or not directory:
-                self.objects[tree_name] = (TREE, raw)
+                self._add_tree(tree_name, raw, self.trees.get(directory), touched[directory])
+            self.trees[directory] = (tree_name, raw)
             if directory:
                 parent, _, name = directory.rpartition("/")
                 if raw:
-                    self._tree(parent).set(name.encode(), tree_name, directory=True)
+                    touched[parent].append(self._tree(parent).set(name.encode(), tree_name, directory=True))
                 else:
                     self._tree(parent).remove(name.encode(), directory=True)
+
+    def _add_tree(self, name: bytes, raw: bytes, before: tuple[bytes, bytes] | None, entries: list[bytes]) -> None:
+        """Add a tree; as a delta where `before`, which the directory was until now, is in the same pack."""
+        if name in self.objects:
+            return
+        self.objects[name] = (TREE, raw)
+        if len(entries) == 1 and len(raw) > _SMALL and before and before[0] in self.objects:
+            depth = self._depths.get(before[0], 0) + 1
+            delta = entry_delta(before[1], raw, entries[0]) if depth <= _DELTAS else None
+            if delta:
+                self.deltas[name] = (before[0], delta)
+                self._depths[name] = depth
 
     def _commit(
         self, parents: Sequence[CommitId], author: str, at: int, subject: str, lines: Sequence[tuple[str, str]]

@@ -308,7 +308,7 @@ class Leader:
     def _write_pack(self, chain: Chain) -> str:
         """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
         disk, env = self._env.disk, self._env
-        checksum, pack, index = encode_pack(chain.objects)
+        checksum, pack, index = encode_pack(chain.objects, chain.deltas)
         scratch = f"{self._scratch}/{checksum}.{env.rng.getrandbits(48):012x}"
         target = f"{self._ledger}/objects/pack/pack-{checksum}"
         made: list[str] = []

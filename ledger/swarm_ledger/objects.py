@@ -9,15 +9,16 @@ import re
 import struct
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha1
 from itertools import accumulate
 
 from .store import BlobId, CommitId
 
-__all__ = ["Tree", "blob_id", "encode_commit", "encode_pack", "object_name"]
+__all__ = ["Tree", "blob_id", "encode_commit", "encode_pack", "entry_delta", "object_name", "seal_pack"]
 
 COMMIT, TREE, BLOB = 1, 2, 3
+_OFS_DELTA = 6
 _STORED_HEAD = struct.Struct("<2sBHH").pack
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
 
@@ -62,10 +63,12 @@ class Tree:
         at, there = self._find(name, directory)
         return self.entries[at][-20:] if there else None
 
-    def set(self, name: bytes, target: bytes, *, directory: bool) -> None:
-        """Point `name` at the object `target` (20 bytes)."""
+    def set(self, name: bytes, target: bytes, *, directory: bool) -> bytes:
+        """Point `name` at the object `target` (20 bytes); the entry, encoded."""
         at, there = self._find(name, directory)
-        self.entries[at : at + there] = [(b"40000 " if directory else b"100644 ") + name + b"\0" + target]
+        entry = (b"40000 " if directory else b"100644 ") + name + b"\0" + target
+        self.entries[at : at + there] = [entry]
+        return entry
 
     def remove(self, name: bytes, *, directory: bool) -> None:
         """Take `name` out; nothing happens where it is not there."""
@@ -105,28 +108,86 @@ def _header(kind: int, size: int) -> bytes:
     return bytes(out)
 
 
-def encode_pack(objects: dict[bytes, tuple[int, bytes]]) -> tuple[str, bytes, bytes]:
-    """(checksum in hex, pack, index) of {name: (kind, content)}. The index is version 2."""
+def entry_delta(old: bytes, new: bytes, entry: bytes) -> bytes | None:
+    """What makes the tree `new` of `old`, where they differ by `entry` alone: its target, or that it is there.
+
+    As gitformat-pack(5) has it: copy what stands before, insert, copy what stands after. None where more differs.
+    """
+    start = new.find(entry)
+    if start < 0 or len(new) >= 1 << 24:
+        return None
+    after = start + len(entry)
+    rest = after - (len(new) - len(old))  # where in `old` that which stands after begins
+    if old[:start] != new[:start] or old[rest:] != new[after:] or len(entry) > 127 or rest < start:
+        return None
+    copy_after = _copy(rest, len(old) - rest)
+    return b"".join((_size(len(old)), _size(len(new)), _copy(0, start), bytes((len(entry),)), entry, copy_after))
+
+
+def _size(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _copy(offset: int, size: int) -> bytes:
+    """The instruction to copy `size` bytes of the base from `offset`, in 3 bytes each; nothing for none."""
+    return b"\xf7" + offset.to_bytes(3, "little") + size.to_bytes(3, "little") if size else b""
+
+
+def _distance(back: int) -> bytes:
+    """How far back the base of a delta begins."""
+    out = [back & 0x7F]
+    while back := back >> 7:
+        back -= 1
+        out.append(back & 0x7F | 0x80)
+    return bytes(reversed(out))
+
+
+def encode_pack(
+    objects: Mapping[bytes, tuple[int, bytes]], deltas: Mapping[bytes, tuple[bytes, bytes]]
+) -> tuple[str, bytes, bytes]:
+    """(checksum in hex, pack, index) of {name: (kind, content)}.
+
+    `deltas`: name → (an earlier one of `objects`, the delta from it), for those that are stored so.
+    """
     parts = [b"PACK" + struct.pack(">II", 2, len(objects))]
     offset = len(parts[0])
     placed: list[tuple[bytes, int, int]] = []
+    offsets: dict[bytes, int] = {}
     crc32 = zlib.crc32
     for name, (kind, data) in objects.items():
+        head = b""
+        if name in deltas:
+            base, data = deltas[name]
+            head = _distance(offset - offsets[base])
         size = len(data)
+        head = _header(_OFS_DELTA if head else kind, size) + head
+        offsets[name] = offset
         if kind == TREE and size < 1 << 16:
-            # A stored block (RFC 1950; RFC 1951, 3.2.4), for a tree holds hashes, which do not shrink, and a merge
-            # of packs soon makes a delta of it. The parts are not joined here: copying is most of the work.
-            head = _header(kind, size) + _STORED_HEAD(b"\x78\x01", 1, size, size ^ 0xFFFF)
+            # A stored block (RFC 1950; RFC 1951, 3.2.4), for a tree holds hashes, which do not shrink.
+            # The parts are not joined here: copying is most of the work.
+            head += _STORED_HEAD(b"\x78\x01", 1, size, size ^ 0xFFFF)
             tail = zlib.adler32(data).to_bytes(4, "big")
             parts += (head, data, tail)
             placed.append((name, crc32(tail, crc32(data, crc32(head))), offset))
             offset += len(head) + size + 4
         else:
-            record = _header(kind, size) + _deflate(data)
+            record = head + _deflate(data)
             parts.append(record)
             placed.append((name, crc32(record), offset))
             offset += len(record)
-    body = b"".join(parts)
+    return seal_pack(b"".join(parts), placed)
+
+
+def seal_pack(body: bytes, placed: list[tuple[bytes, int, int]]) -> tuple[str, bytes, bytes]:
+    """(checksum in hex, pack, index of version 2) of a pack without its checksum.
+
+    `placed`: (name, CRC32 of the record, its offset) of each object, in any order.
+    """
     checksum = sha1(body, usedforsecurity=False).digest()
     placed.sort()
     counts = [0] * 256

@@ -148,7 +148,7 @@ class _Salvage:
         if not objects:
             return
         disk = self._env.disk
-        checksum, pack, index = encode_pack(objects)
+        checksum, pack, index = encode_pack(objects, {})
         for suffix, data in ((".pack", pack), (".idx", index)):
             path = f"{self._home}/tmp/{checksum}.{self._env.rng.getrandbits(48):012x}{suffix}"
             disk.create(path, data)
