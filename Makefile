@@ -2,53 +2,58 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
 .PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence soak clean
 
-# One stamp for the environment: a second run starts at once.
+# Two stamps for the environment, so that the demo waits for little and a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12 …"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,kv]'
+	$(PIP) --editable .
+	@touch $@
+
+.venv/.made-to-test: .venv/.made
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable '.[dev,kv]'
 	@touch $@
 
 demo: .venv/.made
 	$(BIN)/swarm demo $(ARGS)
 
-test: .venv/.made
+test: .venv/.made-to-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-lint: .venv/.made
+lint: .venv/.made-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
-format: .venv/.made
+format: .venv/.made-to-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-writes: .venv/.made
+bench-writes: .venv/.made-to-test
 	$(BIN)/python -m bench.writes $(ARGS)
 
-bench-hands: .venv/.made
+bench-hands: .venv/.made-to-test
 	$(BIN)/python -m bench.hands $(ARGS)
 
 # Makes a virtual environment for agent-coherence in .bench/venvs.
-bench-coherence: .venv/.made
+bench-coherence: .venv/.made-to-test
 	$(BIN)/python -m bench.coherence $(ARGS)
 
 # Every Triton kernel compiled for two generations of GPU, without one.
-kernels: .venv/.made
+kernels: .venv/.made-to-test
 	$(BIN)/python -m bench.kernels $(ARGS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
-soak: .venv/.made
+soak: .venv/.made-to-test
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 clean:
