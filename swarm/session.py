@@ -53,7 +53,7 @@ class Session(NamedTuple):
 
         An entry is named by its path; one in a log, whose path is that of many, by its id. Raises StorageError.
         """
-        data = "".join(f"{place} {version or GONE} {int(at)}\n" for place, version in versions).encode()
+        data = "".join(f"\n{place} {version or GONE} {int(at)}" for place, version in versions).encode()
         try:
             if data:
                 append_line(self._seen_file, data)
@@ -69,7 +69,7 @@ class Session(NamedTuple):
         out: dict[str, tuple[BlobId, str]] = {}
         for line in _lines(self._seen_file):
             match line.split(" "):
-                case [place, version, at] if len(version) == 40:
+                case [place, version, at] if len(version) == 40 and at.isdecimal():
                     out[place] = BlobId(version), at
                 case [place, version, at] if version == GONE:
                     out.pop(place, None)
@@ -83,7 +83,7 @@ class Session(NamedTuple):
         """Forget what was read, or what was read before `since`; for a context that no longer holds it."""
         try:
             if since is not None:
-                append_line(self._seen_file, f"! {int(since)}\n".encode())
+                append_line(self._seen_file, f"\n! {int(since)}".encode())
             else:
                 with contextlib.suppress(FileNotFoundError):
                     os.truncate(self._seen_file, 0)
@@ -92,11 +92,11 @@ class Session(NamedTuple):
 
     def hold(self, tokens: Iterable[Token]) -> None:
         """Keep the tokens of leases, to be shown with each write. Raises StorageError."""
-        self._note_tokens("".join(f"{token.generation} {token.epoch} {token.line}\n" for token in tokens))
+        self._note_tokens("".join(f"\n{token.generation} {token.epoch} {token.line}" for token in tokens))
 
     def drop(self, lines: Iterable[Line]) -> None:
         """Forget the tokens of `lines`. Raises StorageError."""
-        self._note_tokens("".join(f"- - {line}\n" for line in lines))
+        self._note_tokens("".join(f"\n- - {line}" for line in lines))
 
     def tokens(self) -> dict[Line, Token]:
         """The tokens that this session was given last, current or not."""
@@ -358,10 +358,10 @@ def append_line(path: str, data: bytes) -> None:
 
 
 def _lines(path: str) -> list[str]:
-    """The whole lines of a file; [] where it is not there."""
+    """The lines of a file; [] where it is not there. Each begins with its newline, so a torn one spoils no other."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().split("\n")[:-1]
+            return file.read().split("\n")
     except (FileNotFoundError, NotADirectoryError):
         return []
 

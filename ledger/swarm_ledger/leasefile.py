@@ -186,7 +186,8 @@ class LeaseFile:
         try:
             disk.rename(whole, self._counter)
         except BaseException:
-            disk.unlink(whole)
+            with contextlib.suppress(OSError):
+                disk.unlink(whole)
             raise
         disk.sync_directory(os.path.dirname(self._counter))
 

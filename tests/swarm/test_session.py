@@ -157,7 +157,7 @@ def test_a_reading_is_noted_before_it_is_answered(ada: Agent, tmp_path: Path) ->
     """Where the seen-file cannot be written the reading fails; nobody ever holds a version unknown to it."""
     fact = ada.remember("x")
     seen = tmp_path / "home" / "sessions" / f"{ada.session.id}.seen"
-    assert seen.read_text() == f"{fact.path} {fact.version} 1795258443\n"
+    assert seen.read_text() == f"\n{fact.path} {fact.version} 1795258443"
     seen.unlink()
     seen.mkdir()
     with pytest.raises(StorageError, match="noting what was read"):
@@ -178,12 +178,15 @@ def test_the_last_reading_counts(ada: Agent, bob: Agent) -> None:
 
 
 def test_a_torn_line_of_the_seen_file_is_no_reading(ada: Agent, tmp_path: Path) -> None:
-    """What a power loss left half written is skipped."""
-    fact = ada.remember("x")
+    """What a power loss left half written is skipped, and spoils nothing that is noted after it."""
+    one, two = ada.remember("one"), ada.remember("two")
     seen = tmp_path / "home" / "sessions" / f"{ada.session.id}.seen"
-    seen.write_bytes(seen.read_bytes() + b"fact-261121-00000000 3f2\n\x00\x00\x00\n")
-    assert ada.session.seen() == {fact.path: fact.version}
-    assert ada.session.last(fact.path) == fact.version
+    whole = seen.read_bytes()
+    for cut in range(whole.rindex(b"\n"), len(whole)):
+        seen.write_bytes(whole[:cut])
+        ada.show(two.id)
+        assert ada.session.seen() == {one.path: one.version, two.path: two.version}
+        assert ada.session.last(one.path) == one.version
 
 
 def test_stale_is_what_changed_since_it_was_read(ada: Agent, bob: Agent) -> None:
