@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence soak clean
+.PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence simulate soak clean
 
 # Two stamps for the environment, so that the demo waits for little and a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -51,6 +51,11 @@ bench-coherence: .venv/.made-to-test
 # Every Triton kernel compiled for two generations of GPU, without one.
 kernels: .venv/.made-to-test
 	$(BIN)/python -m bench.kernels $(ARGS)
+
+# Seeded stories of agents, kills and power losses over the shipped code: `make simulate SEEDS=200`.
+SEEDS ?= 10000
+simulate: .venv/.made-to-test
+	$(BIN)/python -m tests.swarm.simulator 0 $(SEEDS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made-to-test

@@ -118,7 +118,9 @@ class Simulation:
         self.now, self.up, self.boot = BEGAN, 1000.0, "one"
         self.moves = f"{root}/moves"
         self.acknowledged: list[str] = []
-        self.issued = (0, 0)
+        self.issued: dict[str, tuple[str, str]] = {}
+        """Token → whom it was issued to, and for what."""
+        self.generation = 0
         self.inside = False
         self.packs = 0
         self.forked = False
@@ -200,7 +202,7 @@ class Simulation:
                     tokens = coherence.own(table, lines, me, TTL, directory.now())
                 else:
                     tokens, _ = coherence.steal(table, lines, me, TTL, directory.now())
-                self.grant([str(token) for token in tokens])
+                self.grant(me.session, [(token.line, str(token)) for token in tokens])
                 other.agent.session.hold(tokens)
 
     def lose(self) -> None:
@@ -213,7 +215,9 @@ class Simulation:
         git = ["git", f"--git-dir={self.home}/ledger.git", "-c", "user.name=x", "-c", "user.email=x@example.invalid"]
 
         def run(*arguments: str) -> str:
-            done = subprocess.run([*git, *arguments], capture_output=True, text=True, env=environment(), check=False)
+            at = f"{int(self.now)} +0000"
+            env = {**environment(), "GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
+            done = subprocess.run([*git, *arguments], capture_output=True, text=True, env=env, check=False)
             return done.stdout.strip()
 
         tip = run("rev-parse", "swarm-ledger")
@@ -281,7 +285,8 @@ class Simulation:
                 self.disk.killing = die
                 recorded = len(self.disk.calls)
                 self.allowed(actor, act)
-                told = (self.acknowledged[before:], actor.context, self.issued, self.disk.calls[recorded:])
+                issued = self.generation, self.issued
+                told = (self.acknowledged[before:], actor.context, issued, self.disk.calls[recorded:])
                 os.write(writer, pickle.dumps(told))
                 os._exit(0)
             except BaseException:
@@ -294,7 +299,7 @@ class Simulation:
         if status == 1 << 8:
             raise Violation(f"{act.__name__} failed in a child")
         if data:
-            acknowledged, actor.context, self.issued, calls = pickle.loads(data)
+            acknowledged, actor.context, (self.generation, self.issued), calls = pickle.loads(data)
             self.acknowledged += acknowledged
             self.disk.calls += calls
         else:
@@ -317,7 +322,7 @@ class Simulation:
         self.granted(actor, granted)
 
     def granted(self, actor: Actor, granted: list[Granted]) -> None:
-        self.grant([one.token for one in granted])
+        self.grant(actor.agent.session.id, [(one.line, one.token) for one in granted])
         actor.context |= {path_of(one.line): one.version for one in granted if one.version}
 
     def edit(self, actor: Actor) -> None:
@@ -361,13 +366,13 @@ class Simulation:
         if self.rng.random() < 0.3:
             self.lose()
 
-    def grant(self, tokens: list[str]) -> None:
-        """No token is issued twice, and the numbers only grow: I3."""
-        for text in tokens:
-            generation, epoch = map(int, text.split("."))
-            if generation < self.issued[0]:
-                raise Violation(f"I3: token {text} after {self.issued}")
-            self.issued = max(self.issued, (generation, epoch))
+    def grant(self, session: str, tokens: list[tuple[Line, str]]) -> None:
+        """No token is issued twice, and generations only grow: I3."""
+        for line, text in tokens:
+            generation = int(text.partition(".")[0])
+            if generation < self.generation or self.issued.setdefault(text, (session, line)) != (session, line):
+                raise Violation(f"I3: token {text} of {line} is issued after {self.generation} and {self.issued}")
+            self.generation = generation
 
     # What must hold
 
