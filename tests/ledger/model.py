@@ -123,7 +123,7 @@ class Rows:
         name = None if session is None else f"s{session}"
         return Lease(LINE, epoch, name, name or "", NOW, NOW + TTL if live else NOW - 1, TTL)
 
-    def globs(self) -> list[Lease]:
+    def globs(self, near: Line) -> list[Lease]:
         return []
 
     def of(self, session: str) -> list[Lease]:
