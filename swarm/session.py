@@ -115,7 +115,8 @@ class Session(NamedTuple):
         try:
             if text:
                 append_line(self._tokens_file, text.encode())
-                self._tidy()
+                with contextlib.suppress(FileNotFoundError):  # another process of this session was first
+                    self._tidy()
         except OSError as error:
             raise storage_error(error, "noting the leases") from None
 
@@ -129,7 +130,8 @@ class Session(NamedTuple):
         if size > _TOKENS_BYTES:
             held = self.tokens()
             if size > _TOKENS_BYTES + 2 * sum(len(line.encode()) + 40 for line in held):
-                os.truncate(self._tokens_file, 0)
+                # Not emptied in place: file systems then write what follows to disk at once, which takes milliseconds.
+                os.unlink(self._tokens_file)
                 self.hold(held.values())
 
 
