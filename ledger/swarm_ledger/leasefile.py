@@ -141,7 +141,7 @@ class LeaseFile:
                 db.executescript(_SCHEMA)
             elif version != _SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"schema {version}")
-            # A power loss ends the boot and so every lease; what is damaged by it is replaced. Nothing waits for a disk.
+            # A power loss ends the boot, and so every lease; what it damages is replaced. Nothing waits for a disk.
             db.execute("PRAGMA synchronous = OFF")
             inode = os.stat(self._path).st_ino
             generation = self._generation(db)
