@@ -67,9 +67,16 @@ def cases() -> Iterator[Case]:
         types = {"outs": "*fp32", "lses": "*fp32", "out": "*fp32", "lse": "*fp32"}
         constants = {"SPLITS": splits, "D": d}
         yield _case(f"merge d={d} splits={splits}", decode.merge_kernel, types, constants, decode.merge_meta(splits, d))
-    for d, rows, dtype in ((64, 4, "bf16"), (128, 4, "bf16"), (128, 32, "fp16"), (256, 4, "bf16"), (256, 32, "bf16")):
+    for d, rows, dtype in (
+        (64, 4, "bf16"),
+        (128, 4, "bf16"),
+        (128, 32, "fp16"),
+        (256, 4, "bf16"),
+        (256, 32, "bf16"),
+        (128, 4, "fp32"),
+    ):
         types = parts | {"q": f"*{dtype}", "k": f"*{dtype}", "v": f"*{dtype}"}
-        dot = tl.bfloat16 if dtype == "bf16" else tl.float16
+        dot = {"bf16": tl.bfloat16, "fp16": tl.float16, "fp32": tl.float32}[dtype]
         constants = {"HEADS": HEADS, "D": d, "HAS_BIAS": False, "DOT": dot}
         yield _case(f"dense d={d} {dtype} rows={rows}", dense.dense_kernel, types, constants, dense.dense_meta(d, rows))
     for d, group in ((64, 7), (128, 4), (256, 8)):

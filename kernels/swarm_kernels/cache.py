@@ -8,6 +8,7 @@ from typing import Any
 from transformers.cache_utils import Cache
 
 from .attention import NAME
+from .backend import Backend, backend_of
 from .calibration import Calibration
 from .errors import BadPolicy, NothingCompressed, Unsupported
 from .layer import CompressedLayer
@@ -81,10 +82,11 @@ class CompressedCache(Cache):
         self._head_bytes = 2 * d * 2  # a key and a value in bfloat16
         biased = model.model.layers[0].self_attn.k_proj.bias is not None
         centred = rope if policy.key_mean or (policy.key_mean is None and biased) else None
-        scorer = scorer_of(policy, calibration)
+        backend = backend_of(policy.backend)
+        scorer = scorer_of(policy, calibration, backend)
         wide = config.max_position_embeddings > 2**15
         self._compressed = [
-            CompressedLayer(index, layers, policy, lambda: _store(policy, d, centred), scorer, wide)
+            CompressedLayer(index, layers, policy, lambda: _store(policy, d, centred, backend), scorer, wide, backend)
             for index in range(layers)
         ]
         super().__init__(layers=list(self._compressed))
@@ -111,14 +113,15 @@ class CompressedCache(Cache):
         return Report(seen, evicted, quantised, sum(c.flushes for c in counts), self.nbytes, seen * self._head_bytes)
 
 
-def _store(policy: Policy, d: int, rope: Rope | None) -> Store:
+def _store(policy: Policy, d: int, rope: Rope | None, backend: Backend) -> Store:
     if policy.bits_k is None or policy.bits_v is None:
-        return PlainStore()
+        return PlainStore(backend)
     if policy.quantizer == "kivi":
-        return KiviStore(d, policy.bits_k, policy.bits_v)
+        return KiviStore(d, policy.bits_k, policy.bits_v, backend)
     # The rotations of keys and values differ, so that their errors do not line up.
     return PackedStore(
         Quantizer(d, policy.bits_k, policy.seed, unbiased=True),
         Quantizer(d, policy.bits_v, policy.seed + 1, unbiased=True),
+        backend,
         rope,
     )

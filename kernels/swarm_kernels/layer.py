@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .attention import Layer, exact_attention
+from .backend import Backend
 from .errors import BadTensor, Unsupported
-from .ops.decode import merge
 from .policy import Policy
 from .scorers import Held, Scorer
 from .selection import select
@@ -39,10 +39,10 @@ class CompressedLayer(Layer):
     is_croppable = False
 
     def __init__(self, index: int, layers: int, policy: Policy, store: Callable[[], Store], scorer: Scorer | None,
-                 wide_positions: bool) -> None:  # fmt: skip
+                 wide_positions: bool, backend: Backend) -> None:  # fmt: skip
         super().__init__()
         self.index, self.layers, self.policy, self.scorer = index, layers, policy, scorer
-        self.make_store = store
+        self.make_store, self.backend = store, backend
         self.position_type = torch.int32 if wide_positions else torch.int16
         self.reset()
 
@@ -122,10 +122,10 @@ class CompressedLayer(Layer):
         hidden = absent[:, None].repeat(1, t, 1)
         hidden[:, :, -t:] |= torch.ones(t, t, dtype=torch.bool, device=key.device).triu(1)
         hidden = hidden.repeat(1, rows.shape[2] // t, 1)[:, None]  # [B, 1, G·t, n]
-        out, lse = attend(rows, k, v, hidden, scaling)
+        out, lse = attend(self.backend, rows, k, v, hidden, scaling)
         if self.store.count:
             far, far_lse = self.store.attend(rows, scaling)
-            out, _ = merge(torch.stack([out, far]), torch.stack([lse, far_lse]))
+            out, _ = self.backend.merge(torch.stack([out, far]), torch.stack([lse, far_lse]))
         return out.unflatten(2, (-1, t)).flatten(1, 2).to(query.dtype)
 
     def _take_queries(self, query: Tensor, at: Tensor) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .backend import BackendName
 from .errors import BadPolicy
 
 __all__ = ["Method", "Policy"]
@@ -46,6 +47,8 @@ class Policy(BaseModel):
     """Recent tokens that are neither evicted nor quantised."""
     slack: int = Field(64, ge=1)
     """Tokens that gather beyond the window before it is flushed: scored, pruned, quantised."""
+    backend: BackendName = "torch"
+    """What computes: plain PyTorch, or Triton's kernels, for a model on a CUDA GPU."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of the rotations, and of random eviction."""
 
@@ -76,6 +79,11 @@ class Policy(BaseModel):
                     f"policy: a budget of {self.budget} is below the {exempt} tokens of window and prefix that are "
                     "always kept; raise it, or make them smaller"
                 )
+        if self.backend == "triton":
+            if self.quantizer == "kivi":
+                raise BadPolicy('policy: kivi has no kernels; use the backend "torch"')
+            if any(bits not in (2, 3, 4, None) for bits in (self.bits_k, self.bits_v)):
+                raise BadPolicy('policy: the kernels take 2, 3 and 4 bits; use those, or the backend "torch"')
         if self.quantizer == "kivi":
             if self.evict is not None or self.sinks or self.slack % 32:
                 raise BadPolicy("policy: kivi quantises keys in groups of 32 tokens: no eviction, sinks 0, slack n·32")

@@ -7,7 +7,9 @@ Stored: bits·d/8 bytes of codes in bit planes (planes.py) and one float16 scale
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -19,6 +21,16 @@ from .planes import packed_bytes
 from .rotation import rotation_matrix
 
 __all__ = ["Packed", "Quantizer"]
+
+
+@lru_cache(maxsize=64)
+def _rotation_on(d: int, seed: int, device: str) -> Tensor:
+    return rotation_matrix(d, seed).to(device)
+
+
+@lru_cache(maxsize=64)
+def _levels_on(d: int, bits: int, device: str) -> Tensor:
+    return torch.tensor(centroids(d, bits), device=device)
 
 
 @dataclass(frozen=True)
@@ -47,15 +59,15 @@ class Quantizer:
         return packed_bytes(self.d, self.bits)
 
     def rotation(self, device: torch.device | str = "cpu") -> Tensor:
-        """The rotation Π, float32 [d, d]: y = x @ Π.T."""
-        return rotation_matrix(self.d, self.seed).to(device)
+        """The rotation Π, float32 [d, d]: y = x @ Π.T. One tensor for all who ask; not to be written to."""
+        return _rotation_on(self.d, self.seed, str(device))
 
     def levels(self, device: torch.device | str = "cpu") -> Tensor:
-        """The codebook, float32 [2^bits], ascending."""
-        return torch.tensor(centroids(self.d, self.bits), device=device)
+        """The codebook, float32 [2^bits], ascending. One tensor for all who ask; not to be written to."""
+        return _levels_on(self.d, self.bits, str(device))
 
-    def quantize(self, x: Tensor) -> Packed:
-        """Vectors, floating [..., d] → Packed. Zero vectors come back as zeros.
+    def quantize(self, x: Tensor, by: Callable[..., tuple[Tensor, Tensor]] = quantize) -> Packed:
+        """Vectors, floating [..., d] → Packed. Zero vectors come back as zeros. `by` is a backend's operation.
 
         Raises BadTensor where a vector is NaN, infinite or longer than float16 can say (65,504).
         """
@@ -63,7 +75,7 @@ class Quantizer:
             raise BadTensor(
                 f"vectors of {tuple(x.shape)} {x.dtype} given to a quantiser of floats in {self.d} dimensions"
             )
-        codes, norms = quantize(x, self.rotation(x.device), self.levels(x.device), self.bits, self.unbiased)
+        codes, norms = by(x, self.rotation(x.device), self.levels(x.device), self.bits, self.unbiased)
         if not bool(norms.isfinite().all()):
             raise BadTensor(
                 "a vector to be quantised is NaN, infinite, or longer than 65,504; look for an overflow upstream"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..backend import Backend
 from ..calibration import Calibration
 from ..errors import BadPolicy
 from ..policy import Policy
@@ -17,14 +18,14 @@ from .triattention import TriAttention
 __all__ = ["Held", "Scorer", "scorer_of"]
 
 
-def scorer_of(policy: Policy, calibration: Calibration | None) -> Scorer | None:
+def scorer_of(policy: Policy, calibration: Calibration | None, backend: Backend) -> Scorer | None:
     """The scorer that a policy names, None where it evicts nothing. Raises BadPolicy where it lacks its calibration."""
     if policy.evict == "triattention":
         if calibration is None:
             raise BadPolicy(
                 "policy: triattention needs a calibration of the model: swarm_kernels.calibration.calibrate"
             )
-        return TriAttention(calibration)
+        return TriAttention(calibration, backend)
     if policy.evict == "random":
         return Random(policy.seed)
     simple: dict[str, type[Scorer]] = {

@@ -8,12 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..ops.decode import merge
+from ..backend import Backend
 
-__all__ = ["RUN", "Store", "attend", "joined"]
-
-RUN = 1024
-"""Keys unpacked at a time on a CPU: bounds what attention needs beside the store."""
+__all__ = ["Store", "attend", "joined"]
 
 
 class Store(ABC):
@@ -87,20 +84,13 @@ def joined(old: Tensor | None, new: Tensor) -> Tensor:
     return new.contiguous() if old is None else torch.cat([old, new], 2)
 
 
-def attend(rows: Tensor, k: Tensor, v: Tensor, hidden: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Attention with its log-sum-exp, in float32, a run of keys at a time.
+def attend(backend: Backend, rows: Tensor, k: Tensor, v: Tensor, hidden: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention with its log-sum-exp, in float32, over keys that are not packed.
 
     rows float32 [B, Hkv, R, d]; k, v [B, Hkv, N, d]; hidden bool, broadcastable to [B, Hkv, R, N].
     → out float32 [B, Hkv, R, d], 0 where a row sees nothing; lse float32 [B, Hkv, R], -inf there.
     """
-    outs, lses = [], []
-    hidden = hidden.expand(*rows.shape[:3], k.shape[2])
-    for start in range(0, max(1, k.shape[2]), RUN):
-        span = slice(start, start + RUN)
-        logits = scale * rows @ k[:, :, span].float().transpose(-1, -2)
-        logits = logits.masked_fill(hidden[..., span], -torch.inf)
-        lse = torch.logsumexp(logits, -1)
-        weights = torch.exp(logits - lse.masked_fill(lse == -torch.inf, 0)[..., None])
-        outs.append(weights @ v[:, :, span].float())
-        lses.append(lse)
-    return merge(torch.stack(outs), torch.stack(lses))
+    b, heads, n, _ = k.shape
+    lengths = torch.full((b, heads), n, dtype=torch.int32, device=k.device)
+    bias = torch.zeros(hidden.shape, device=k.device).masked_fill(hidden, -torch.inf)
+    return backend.attend(rows, k, v, lengths, scale, bias, backend.splits(b * heads, n, k.device))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..backend import Backend
 from ..planes import pack, unpack
 from .base import Store, attend
 
@@ -19,9 +20,9 @@ class KiviStore(Store):
     group = _GROUP
     quantises = True
 
-    def __init__(self, d: int, bits_k: int, bits_v: int) -> None:
+    def __init__(self, d: int, bits_k: int, bits_v: int, backend: Backend) -> None:
         super().__init__()
-        self.d, self.bits_k, self.bits_v = d, bits_k, bits_v
+        self.d, self.bits_k, self.bits_v, self.backend = d, bits_k, bits_v, backend
         self.v_group = _GROUP if d % _GROUP == 0 else 8
 
     def append(self, k: Tensor, v: Tensor, positions: Tensor) -> None:
@@ -41,7 +42,7 @@ class KiviStore(Store):
 
     def attend(self, rows: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Attention over what the codes unpack to."""
-        return attend(rows, self.keys(), self.values(), (self.positions < 0)[:, :, None], scale)
+        return attend(self.backend, rows, self.keys(), self.values(), (self.positions < 0)[:, :, None], scale)
 
     def keys(self) -> Tensor:
         """The keys as they unpack."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..ops.decode import decode
+from ..backend import RUN, Backend
 from ..rope import Rope
 from ..turboquant import Packed, Quantizer
-from .base import RUN, Store
+from .base import Store
 
 __all__ = ["PackedStore"]
 
@@ -22,15 +22,15 @@ class PackedStore(Store):
 
     quantises = True
 
-    def __init__(self, k: Quantizer, v: Quantizer, rope: Rope | None = None) -> None:
+    def __init__(self, k: Quantizer, v: Quantizer, backend: Backend, rope: Rope | None = None) -> None:
         super().__init__()
-        self.k, self.v, self.rope = k, v, rope
+        self.k, self.v, self.backend, self.rope = k, v, backend, rope
 
     def append(self, k: Tensor, v: Tensor, positions: Tensor) -> None:
         """Quantise and take in tokens."""
         if self.rope is not None:
             k = k.float() - self._mean_at(positions, k)
-        packed_k, packed_v = self.k.quantize(k), self.v.quantize(v)
+        packed_k, packed_v = self.k.quantize(k, self.backend.quantize), self.v.quantize(v, self.backend.quantize)
         self._add(
             k_codes=packed_k.codes,
             k_norms=packed_k.norms,
@@ -44,7 +44,7 @@ class PackedStore(Store):
         """Attention over all tokens, from the codes."""
         heads, device = rows.shape[1], rows.device
         lengths = (self.positions >= 0).sum(-1, dtype=torch.int32).expand(-1, heads)
-        out, lse = decode(
+        out, lse = self.backend.decode(
             rows @ self.k.rotation(device).T,
             self.held["k_codes"],
             self.held["k_norms"],
@@ -55,7 +55,7 @@ class PackedStore(Store):
             lengths,
             scale,
             self._mean_logits(rows, scale),
-            max(1, -(-self.count // RUN)),
+            self.backend.splits(rows.shape[0] * heads, self.count, device),
         )
         return out @ self.v.rotation(device), lse
 

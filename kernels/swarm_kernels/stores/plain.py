@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..backend import Backend
 from .base import Store, attend
 
 __all__ = ["PlainStore"]
@@ -12,6 +13,10 @@ __all__ = ["PlainStore"]
 class PlainStore(Store):
     """Keys and values in the model's own type."""
 
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.backend = backend
+
     def append(self, k: Tensor, v: Tensor, positions: Tensor) -> None:
         """Take in tokens."""
         self._add(k=k, v=v, positions=positions)
@@ -19,7 +24,7 @@ class PlainStore(Store):
 
     def attend(self, rows: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Attention over all tokens."""
-        return attend(rows, self.held["k"], self.held["v"], (self.positions < 0)[:, :, None], scale)
+        return attend(self.backend, rows, self.held["k"], self.held["v"], (self.positions < 0)[:, :, None], scale)
 
     def keys(self) -> Tensor:
         """The keys."""

@@ -260,8 +260,8 @@ def decode(
         raise BadTensor(
             f"rows of {k_codes.shape[-1]} and {v_codes.shape[-1]} bytes hold no {kbits} and {vbits} bits × {d}"
         )
-    check(split_kernel, q=q, k_codes=k_codes, k_norms=k_norms, v_codes=v_codes, v_norms=v_norms, lengths=lengths)
     lengths = lengths.to(torch.int32).contiguous()
+    check(split_kernel, q=q, k_codes=k_codes, k_norms=k_norms, v_codes=v_codes, v_norms=v_norms, lengths=lengths)
     if bias is not None:
         bias = bias.expand(batch, heads, rows, n)
     outs = q.new_empty(splits, batch, heads, rows, d, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Split-K attention over bfloat16 or float16 keys and values in Triton."""
+"""Split-K attention over keys and values that are not packed, in Triton."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def dense_kernel(
         m_t = i_t < last
         m_tile = m_t[:, None] & m_d[None, :]
         b_k = tl.load(p_k + i_t[:, None] * s_kt, mask=m_tile, other=0.0).to(DOT)
-        b_s = tl.dot(b_q, tl.trans(b_k)) * q_scale
+        b_s = tl.dot(b_q, tl.trans(b_k), input_precision="tf32x3") * q_scale
         if HAS_BIAS:
             p_bias = bias + i_b * s_bb + i_h * s_bh + i_r[:, None] * s_br + i_t[None, :] * s_bt
             b_bias = tl.load(p_bias, mask=m_r[:, None] & m_t[None, :], other=0.0)
@@ -88,7 +88,7 @@ def dense_kernel(
         b_p = tl.exp2(b_s - b_safe[:, None])
         b_sum = b_sum * b_shrink + tl.sum(b_p, 1)
         b_v = tl.load(p_v + i_t[:, None] * s_vt, mask=m_tile, other=0.0).to(DOT)
-        b_o = tl.dot(b_p.to(DOT), b_v, b_o * b_shrink[:, None])
+        b_o = tl.dot(b_p.to(DOT), b_v, b_o * b_shrink[:, None], input_precision="tf32x3")
         b_max = b_new
 
     o_out = (i_split.to(tl.int64) * tl.num_programs(1) + i_bh) * rows + i_r
@@ -112,17 +112,19 @@ def dense_meta(d: int, rows: int) -> dict[str, Any]:
 def attend(
     q: Tensor, k: Tensor, v: Tensor, lengths: Tensor, scale: float, bias: Tensor | None = None, splits: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """As `reference.attend`, for keys and values of one 16-bit type. `launch.splits_for` gives a number of splits.
+    """As `reference.attend`, for keys and values of one type of 16 or 32 bits.
 
-    Raises Unsupported for keys of other types, BadTensor for tensors that do not fit together.
+    `launch.splits_for` gives a good number of splits. Raises Unsupported for keys of other types, BadTensor for tensors
+    that do not fit together.
     """
     batch, heads, rows, d = q.shape
     n = k.shape[-2]
-    types = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
+    types = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16, torch.float32: tl.float32}
     if k.dtype not in types or v.dtype != k.dtype:
-        raise Unsupported(f"the kernel takes keys and values of one 16-bit type, not {k.dtype} and {v.dtype}")
+        raise Unsupported(f"the kernel takes keys and values of one floating type, not {k.dtype} and {v.dtype}")
     if k.shape != (batch, heads, n, d) or v.shape != k.shape or lengths.shape != (batch, heads):
         raise BadTensor(f"queries {tuple(q.shape)} do not fit keys {tuple(k.shape)}, values {tuple(v.shape)}")
+    lengths = lengths.to(torch.int32).contiguous()
     check(dense_kernel, q=q, k=k, v=v, lengths=lengths)
     if bias is not None:
         bias = bias.expand(batch, heads, rows, n)
@@ -134,7 +136,7 @@ def attend(
         k,
         v,
         bias,
-        lengths.to(torch.int32).contiguous(),
+        lengths,
         outs,
         lses,
         rows,

@@ -30,8 +30,9 @@ def attend(
     for start in range(0, max(n, 1), step):
         span = slice(start, min(start + step, n))
         hidden = torch.arange(span.start, span.stop, device=q.device) >= lengths[..., None]  # [B, Hkv, run]
-        keys = k[..., span, :].float().masked_fill(hidden[..., None], 0)
-        values = v[..., span, :].float().masked_fill(hidden[..., None], 0)
+        keys, values = k[..., span, :].float(), v[..., span, :].float()
+        if bool(hidden.any()):
+            keys, values = keys.masked_fill(hidden[..., None], 0), values.masked_fill(hidden[..., None], 0)
         logits = scale * (q.float() @ keys.transpose(-1, -2))
         if bias is not None:
             logits = logits + bias.expand(*q.shape[:-1], n)[..., span]
