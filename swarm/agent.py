@@ -29,6 +29,7 @@ from swarm_ledger.store import Append, BlobId, CommitId, Delete, Op, Put, Receip
 from swarm_ledger.times import format_time
 
 from . import drafts
+from .gates import Draft, objections
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["About", "Agent", "Written"]
 
 Citation = str | Mapping[str, object]
+Trailers = tuple[tuple[str, str], ...]
 
 _PROVENANCE = frozenset({"id", "kind", "by", "at", "rev"})
 """Fields that say where an entry comes from. No edit sets them; each edit raises `rev`."""
@@ -82,6 +84,8 @@ class About(TypedDict, total=False):
     """From 0 to 1."""
     fields: Mapping[str, object]
     """Any others of its kind."""
+    force: str
+    """Why it is right although a gate refuses it."""
 
 
 class Agent(Owner):
@@ -114,11 +118,16 @@ class Agent(Owner):
         entities: Sequence[str] = (),
         valid_from: str | datetime | None = None,
         ref: str | None = None,
+        force: str | None = None,
     ) -> Written:
-        """Add an entry to this agent's log. Never refused because others write too. Raises BadInput, StorageError."""
-        return self.log_many([Note(text, to, task, tags, room, entities, valid_from, ref)])[0]
+        """Add an entry to this agent's log. Never refused because others write too.
 
-    def log_many(self, notes: Iterable[Note]) -> list[Written]:
+        Raises BadInput, StorageError, and Refused for a text that no log of this ledger may hold, unless `force` says
+        why it may.
+        """
+        return self.log_many([Note(text, to, task, tags, room, entities, valid_from, ref)], force)[0]
+
+    def log_many(self, notes: Iterable[Note], force: str | None = None) -> list[Written]:
         """Add entries to this agent's log, all in one commit or none, in their order."""
         from swarm_ledger import logbook
 
@@ -127,8 +136,9 @@ class Agent(Owner):
             directory, header = log_directory(self.name, at.date()), logbook.header(self.name, at.date())
             ops: list[Op] = []
             named: dict[EntryId, str] = {}
-            subject = ""
+            subject, trailers = "", dict[tuple[str, str], None]()
             for note in notes:
+                trailers |= dict.fromkeys(self._gates(Draft("log", "", note.text, {}), force))
                 here = mentions(note.entities)
                 id = new_id("log", at, self._env.rng)
                 entry = logbook.LogEntry(id, self.name, at, note.text, note_meta(note, here))
@@ -141,7 +151,7 @@ class Agent(Owner):
             if not ops:
                 return []
             many = f" {len(ops)} entries" if len(ops) > 1 else ""
-            receipt, created = self._land(f"log{many}: {subject}", ops, named)
+            receipt, created = self._land(f"log{many}: {subject}", ops, named, tuple(trailers))
         pairs = zip(ops, receipt.paths, strict=False)
         return [Written(EntryId(op.entry), receipt.commit, path, None, created) for op, path in pairs]
 
@@ -163,7 +173,8 @@ class Agent(Owner):
         """
         with self._recorded("remember") as ids:
             given, named = self._given(about, {"type": type, "plan": plan})
-            done = self._create(kind, title, body, given, named)
+            trailers = self._gates(Draft(kind, title, body, given), about.get("force"))
+            done = self._create(kind, title, body, given, named, trailers=trailers)
             ids.append(done.id)
         return done
 
@@ -175,6 +186,7 @@ class Agent(Owner):
         *,
         base: str | None = None,
         release: bool = False,
+        force: str | None = None,
     ) -> Written:
         """Change the text or fields of an entry (a field of None is taken out); all else stays byte for byte.
 
@@ -197,7 +209,8 @@ class Agent(Owner):
             if draft == known.text:
                 return Written(EntryId(id), None, known.path, known.blob)
             put = Put(id, known.path, draft, known.blob)
-            receipt, created = self._replace(known, draft, f"edit {id}", [put], named)
+            trailers = self._gates(Draft("edit", str(changes.get("title") or ""), body or "", changes), force)
+            receipt, created = self._replace(known, draft, f"edit {id}", [put], named, trailers)
         if release and Line(id) in self.session.tokens():
             self.release(id)
         return Written(EntryId(id), receipt.commit, known.path, blob_id(draft), created)
@@ -225,7 +238,8 @@ class Agent(Owner):
                 raise Refused("supersede", f"{id} was superseded by {old['superseded_by']}; supersede that one.")
             kept = {name: old[name] for name in ("entities", "room", "tags", "key") if name in old}
             given, named = self._given(about)
-            done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known)
+            trailers = self._gates(Draft(kind, title, body, given, id), about.get("force"))
+            done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known, trailers)
             ids.append(done.id)
         return done
 
@@ -277,6 +291,20 @@ class Agent(Owner):
         """
         with self._recorded("commit", [op.entry for op in ops]):
             return self._land(subject, ops, {}, by_hand=by_hand)[0]
+
+    def _gates(self, draft: Draft, force: str | None) -> Trailers:
+        """The trailers of a write of `draft`. Raises Refused where a gate does not let it through unforced."""
+        against = dict(objections(self._swarm, self.session, self._swarm.gates, draft))
+        if not against:
+            return ()
+        if force is None:
+            rule, why = next(iter(against.items()))
+            raise Refused(rule, f"{why}\nIf it is right all the same, say why: --force --why TEXT.")
+        if not force.strip():
+            raise BadInput("say why the gate is wrong here: --force --why TEXT.")
+        forced = subject_line(f"{', '.join(against)}: {force}")
+        self._swarm.record.add("force", self.session, [], "done", forced)
+        return (("Forced", forced),)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._env.now()), UTC)
@@ -343,6 +371,7 @@ class Agent(Owner):
         given: Mapping[str, object],
         named: Mapping[EntryId, str],
         old: Version | None = None,
+        trailers: Trailers = (),
     ) -> Written:
         """Write a new entry, and with `old` end that one where this one begins."""
         if kind not in _WRITABLE:
@@ -357,12 +386,12 @@ class Agent(Owner):
             pages = {name: shown for name, shown in named.items() if name != id}
             try:
                 if old is None:
-                    receipt, created = self._land(f"{kind}: {title}", [put], pages)
+                    receipt, created = self._land(f"{kind}: {title}", [put], pages, trailers)
                 else:
                     ends = {"superseded_by": id, "valid_to": given.get("valid_from") or format_time(at)}
                     ended = Put(str(id_of(old.path)), old.path, self._edited(old, ends, None), old.blob)
                     subject = f"supersede {ended.entry}: {title}"
-                    receipt, created = self._replace(old, text, subject, [put, ended], pages)
+                    receipt, created = self._replace(old, text, subject, [put, ended], pages, trailers)
             except Conflict as conflict:
                 if conflict.path != put.path:
                     raise
@@ -436,7 +465,13 @@ class Agent(Owner):
         return after.data
 
     def _land(
-        self, subject: str, ops: Sequence[Op], named: Mapping[EntryId, str], *, by_hand: bool = False
+        self,
+        subject: str,
+        ops: Sequence[Op],
+        named: Mapping[EntryId, str],
+        trailers: Trailers = (),
+        *,
+        by_hand: bool = False,
     ) -> tuple[Receipt, tuple[EntryId, ...]]:
         """Submit `ops` with pages for those of `named` that have none: (receipt, the pages made)."""
         at = self._now()
@@ -454,6 +489,7 @@ class Agent(Owner):
                 int(self._env.now()),
                 subject_line(subject),
                 whole,
+                trailers,
                 fences=fences,
                 by_hand=by_hand,
             )
@@ -481,12 +517,13 @@ class Agent(Owner):
         subject: str,
         ops: Sequence[Op],
         named: Mapping[EntryId, str],
+        trailers: Trailers = (),
         *,
         by_hand: bool = False,
     ) -> tuple[Receipt, tuple[EntryId, ...]]:
         """`_land` for a write based on `known`; its conflict carries the texts, and keeps `draft`."""
         try:
-            return self._land(subject, ops, named, by_hand=by_hand)
+            return self._land(subject, ops, named, trailers, by_hand=by_hand)
         except Conflict as conflict:
             if conflict.path != known.path:
                 raise

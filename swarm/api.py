@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .agent import Agent
     from .factindex import FactIndex
+    from .gates import Policy
     from .verdicts import Evidence
 
 __all__ = ["Status", "Swarm"]
@@ -59,17 +60,19 @@ class Swarm:
         self._index: LexicalIndex | None = None
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
+        self._gates: tuple[str | None, Policy] | None = None
 
     @classmethod
-    def init(cls, path: str = ".", home: str | None = None, env: Env | None = None) -> Swarm:
+    def init(cls, path: str = ".", home: str | None = None, env: Env | None = None, *, strict: bool = False) -> Swarm:
         """Make the ledger of the repository that `path` is in, unless there is one, and open it.
 
-        Outside a repository a git repository is made in `path` first. `home` overrides where the ledger is kept.
+        Outside a repository a git repository is made in `path` first. `home` overrides where the ledger is kept. In a
+        `strict` one a fact must say what it rests on, as in one that the command `swarm init` makes.
         """
         from .beginning import begin
 
         env = env or Env()
-        begin(path, home, env)
+        begin(path, home, env, strict)
         return cls.open(path, home, env)
 
     @classmethod
@@ -122,6 +125,16 @@ class Swarm:
 
             self._facts = FactIndex(f"{self.place.home}/index/evidence.db", self.store, self.env)
         return self._facts
+
+    @property
+    def gates(self) -> Policy:
+        """What writes must pass here, as the ledger's settings say."""
+        from .gates import policy
+
+        settings = self.store.read("swarm.yaml")
+        if self._gates is None or self._gates[0] != (settings and settings.blob):
+            self._gates = settings and settings.blob, policy(settings.text if settings else None)
+        return self._gates[1]
 
     @property
     def evidence(self) -> Evidence:

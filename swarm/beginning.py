@@ -8,15 +8,18 @@ import subprocess
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput, NotFound, StorageError
 from swarm_ledger.git import environment
-from swarm_ledger.gitstore import GitStore, create_repository
+from swarm_ledger.gitstore import SETTINGS, STRICT, GitStore, create_repository
 from swarm_ledger.ids import new_request
 from swarm_ledger.place import Place, find, network_filesystem
 
 __all__ = ["begin"]
 
 
-def begin(path: str, home: str | None, env: Env) -> Place:
-    """Make an empty ledger for the repository of `path` unless there is one; safe when many do it at once."""
+def begin(path: str, home: str | None, env: Env, strict: bool = False) -> Place:
+    """Make an empty ledger for the repository of `path` unless there is one; safe when many do it at once.
+
+    `strict` has its facts say what they rest on.
+    """
     cwd = os.path.abspath(path)
     if not os.path.isdir(cwd):
         raise BadInput(f"{path!r} is not a directory.")
@@ -38,7 +41,7 @@ def begin(path: str, home: str | None, env: Env) -> Place:
     create_repository(place.home, env)
     store = GitStore(place.home, env)
     try:
-        store.initialise("swarm", new_request(env.rng))
+        store.initialise("swarm", new_request(env.rng), STRICT if strict else SETTINGS)
     finally:
         store.close()
     return place

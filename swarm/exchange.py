@@ -19,7 +19,8 @@ from swarm_ledger import logbook
 from swarm_ledger.entry import Document
 from swarm_ledger.env import storage_error
 from swarm_ledger.errors import BadInput
-from swarm_ledger.gitstore import SETTINGS as FRESH
+from swarm_ledger.gitstore import SETTINGS as PLAIN
+from swarm_ledger.gitstore import STRICT
 from swarm_ledger.ids import EntryId, agent_name, id_of, kind_of, log_day, log_directory, path_of, quoted
 from swarm_ledger.objects import blob_id
 from swarm_ledger.schema import validate
@@ -96,8 +97,8 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
         except BadInput as error:
             raise BadInput(f"line {number}: {error}\nNothing was written.") from None
         there = known.get(op.entry) or _existing(store, op, known)
-        if isinstance(op, Put) and op.path == SETTINGS and there == FRESH.encode():
-            op, there = Put(op.entry, op.path, op.text, blob_id(FRESH.encode())), None  # as `swarm init` made them
+        if isinstance(op, Put) and op.path == SETTINGS and there in (PLAIN.encode(), STRICT.encode()):
+            op, there = Put(op.entry, op.path, op.text, blob_id(there)), None  # as `swarm init` made them
         if there is None:
             known[op.entry] = content
             ops.append(op)

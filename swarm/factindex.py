@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import id_of
 from swarm_ledger.store import Change, Store
 from swarm_ledger.times import parse_time
+
+from .saying import alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known"]
 
@@ -31,6 +34,8 @@ CREATE INDEX fact_id ON fact (id);
 CREATE INDEX fact_key ON fact (key) WHERE key IS NOT NULL;
 CREATE TABLE cited (fact INTEGER, nth INTEGER, kind TEXT, digest TEXT, path TEXT, data TEXT);
 CREATE INDEX cited_fact ON cited (fact);
+CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
+CREATE INDEX sketch_fact ON sketch (fact);
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
 CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first INTEGER, last INTEGER, exact INTEGER,
     why TEXT, PRIMARY KEY (digest, source)) WITHOUT ROWID;
@@ -40,8 +45,8 @@ _KINDS = ("path", "entry", "log", "url", "command")
 _TREES = 4
 """Verdicts on so many trees are kept; those on single blobs stay."""
 
-_TELLING = re.compile(rb"^[ \t]*[\"']?(?:citations|key|valid_to)\b", re.MULTILINE)
-"""A fact that has none of these is not kept: there is nothing to check of it."""
+_TELLING = re.compile(rb"^[ \t]*[\"']?(?:citations|key|valid_to|superseded_by|status)\b", re.MULTILINE)
+"""Of a fact that has none of these there is nothing to check, and its YAML is not read."""
 
 _FACTS = "SELECT id, title, by_, at, key, since, until, path, active FROM fact"
 _SELECT = """SELECT fact.id, cited.nth, cited.kind, cited.digest, cited.path, cited.data
@@ -116,6 +121,22 @@ class FactIndex:
             if (fact := _fact(row)).active:
                 out.setdefault(str(fact.key), []).append(fact)
         return out
+
+    def like(self, text: str) -> list[str]:
+        """Ids of active facts that say what `text` says, as far as words tell."""
+        said = words(text)
+        few = sketch(said)
+        needed = max(1, len(few) // 2)
+
+        def work(db: sqlite3.Connection) -> list[str]:
+            self._catch_up(db)
+            shared = Counter(n for h in few for (n,) in db.execute("SELECT fact FROM sketch WHERE h = ?", (h,)))
+            found = [n for n, number in shared.items() if number >= needed]
+            return [db.execute("SELECT path FROM fact WHERE n = ?", (n,)).fetchone()[0] for n in found]
+
+        paths = self._file.run(work)
+        versions = self._store.read_many(paths) if paths else {}
+        return [str(id_of(path)) for path, version in versions.items() if alike(said, words(said_in(version.text)))]
 
     def _rows(self, select: str, column: str, values: Collection[str | None] | None, order: str) -> list[Any]:
         def work(db: sqlite3.Connection) -> list[Any]:
@@ -209,6 +230,7 @@ class FactIndex:
             return
         if changes.complete:
             db.execute("DELETE FROM cited")
+            db.execute("DELETE FROM sketch")
             db.execute("DELETE FROM fact")
         for change in changes.changes:
             if change.path.startswith(("facts/", "reflections/")):
@@ -218,19 +240,22 @@ class FactIndex:
 
 
 def _take_in(db: sqlite3.Connection, change: Change) -> None:
-    from swarm_ledger.entry import Document
-
     old = db.execute("SELECT n FROM fact WHERE path = ?", (change.path,)).fetchone()
     if old:
         db.execute("DELETE FROM cited WHERE fact = ?", old)
+        db.execute("DELETE FROM sketch WHERE fact = ?", old)
         db.execute("DELETE FROM fact WHERE n = ?", old)
     id = id_of(change.path)
-    if change.version is None or id is None or not _TELLING.search(change.version.text):
+    if change.version is None or id is None:
         return
-    try:
-        fields = Document.parse(change.version.text).fields
-    except BadInput:
-        return  # `check` names it
+    fields: Mapping[str, object] = {}
+    if _TELLING.search(change.version.text):
+        from swarm_ledger.entry import Document
+
+        try:
+            fields = Document.parse(change.version.text).fields
+        except BadInput:
+            return  # `check` names it
     key = fields.get("key")
     active = not fields.get("superseded_by") and fields.get("status") in (None, "active", "open")
     since = _moment(fields.get("valid_from")) or _moment(fields.get("at")) or 0.0
@@ -241,6 +266,9 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
     n = db.execute(
         "INSERT INTO fact (path, id, title, by_, at, key, since, until, active) VALUES (?,?,?,?,?,?,?,?,?)", values
     ).lastrowid
+    if active and change.path.startswith("facts/"):
+        said = words(said_in(change.version.text))
+        db.executemany("INSERT OR IGNORE INTO sketch VALUES (?, ?)", [(h, n) for h in sketch(said)])
     citations = fields.get("citations")
     db.executemany(
         "INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)",

@@ -64,6 +64,12 @@ SETTINGS = f"""\
 format: {FORMAT}
 """
 
+STRICT = f"""\
+{SETTINGS}# What a write must pass: `refuse` or `off`, size in bytes. docs/EVIDENCE.md says what each gate is for.
+gates: {{provenance: refuse, duplicate: refuse, loop: refuse, secrets: refuse, size: 32768}}
+"""
+"""The settings of a ledger that people begin: there a fact must say what it rests on."""
+
 
 def create_repository(home: str, env: Env) -> None:
     """Make an empty ledger in `home` unless one is there. Safe when many do it at once.
@@ -435,13 +441,13 @@ class GitStore:
         who = f"process {holder['pid']}" if isinstance(holder, dict) and "pid" in holder else "another process"
         return f"{who} has held the ledger for over {self._patience:.0f} s without going on"
 
-    def initialise(self, agent: str, request: str) -> None:
+    def initialise(self, agent: str, request: str, settings: str = SETTINGS) -> None:
         """Make the first commit, the shared settings, unless somebody has."""
         if self.tip() is not None:
             return
-        settings = Put("swarm.yaml", "swarm.yaml", SETTINGS.encode(), None)
+        first = Put("swarm.yaml", "swarm.yaml", settings.encode(), None)
         with contextlib.suppress(Conflict):
-            self.submit(Request(request, agent, "init", int(self._env.now()), "Begin the ledger", (settings,)))
+            self.submit(Request(request, agent, "init", int(self._env.now()), "Begin the ledger", (first,)))
 
     # Looking after it
 

@@ -35,7 +35,7 @@ class Standings(Protocol):
     """Looks standings up, for one reader on one branch."""
 
     def of(self, ids: Collection[str]) -> Mapping[str, Standing]:
-        """The standings of those of `ids` that cite something, have a key or an end; the others are left out.
+        """The standings of those of `ids` that are facts or reflections; the others are left out.
 
         Cheap: what was judged before comes from a cache by blob id. Never raises for what cannot be checked.
         """

@@ -7,7 +7,7 @@ import argparse
 from swarm_ledger.errors import BadInput
 
 from .call import Call, text_of
-from .fields import field_options, parse_fields
+from .fields import field_options, force_options, forced, parse_fields
 from .output import written
 
 EXAMPLE = """
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--body", metavar="TEXT", help="the new markdown; - reads standard input")
     parser.add_argument("--title", help="the new title")
     field_options(parser)
+    force_options(parser)
     parser.add_argument("--base", metavar="VERSION", help="the version it is based on (default: the one you read)")
     parser.add_argument("--release", action="store_true", help="end your lease of it with the edit")
 
@@ -35,5 +36,6 @@ def run(call: Call) -> int:
     if options.body is None and not fields:
         raise BadInput("nothing to change: give --body, --title or --set FIELD=VALUE.")
     body = None if options.body is None else text_of(options.body)
-    done = call.agent.edit(options.id, body, fields, base=options.base, release=options.release)
+    why = forced(options)
+    done = call.agent.edit(options.id, body, fields, base=options.base, release=options.release, force=why)
     return written(done, "changed", call.json)

@@ -11,7 +11,7 @@ from swarm_ledger.errors import BadInput
 if TYPE_CHECKING:
     from swarm.agent import About
 
-__all__ = ["about", "about_options", "field_options", "parse_fields"]
+__all__ = ["about", "about_options", "field_options", "force_options", "forced", "parse_fields"]
 
 
 def about_options(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +30,27 @@ def about_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--valid-from", metavar="TIME", help="since when it is true, where that is not now")
     parser.add_argument("--confidence", type=float, metavar="0..1", help="how sure it is")
     field_options(parser)
+    force_options(parser)
+
+
+def force_options(parser: argparse.ArgumentParser) -> None:
+    """To write what a gate refuses."""
+    parser.add_argument("--force", action="store_true", help="write it although a gate refuses it; needs --why")
+    parser.add_argument("--why", metavar="TEXT", help="why, for the record")
+
+
+def forced(options: argparse.Namespace) -> str | None:
+    """Why a gate is wrong, where they said so. Raises BadInput for one option without the other."""
+    if options.force != (options.why is not None):
+        raise BadInput("--force and --why TEXT go together: what is forced is recorded with its reason.")
+    return str(options.why) if options.force else None
 
 
 def about(options: argparse.Namespace) -> About:
     """What they said."""
+    why = forced(options)
     return {
+        **({"force": why} if why is not None else {}),
         "cite": options.cite,
         "entities": options.entity,
         "room": options.room,

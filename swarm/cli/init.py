@@ -28,7 +28,7 @@ def run(call: Call) -> int:
     path = os.path.normpath(os.path.join(call.cwd, call.options.path))
     before = find(path, call.home) if os.path.isdir(path) else None
     is_new = before is None or not os.path.isdir(before.ledger)
-    with Swarm.init(path, call.home) as swarm:
+    with Swarm.init(path, call.home, strict=True) as swarm:
         ledger, tip = swarm.place.ledger, swarm.store.tip()
         main = views.main_worktree(swarm.place) if is_new else None
         view, why = None, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call, text_of
+from .fields import force_options, forced
 from .output import written
 
 EXAMPLE = """
@@ -23,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entity", action="append", default=[], help="what it mentions: an id, type:name or a name")
     parser.add_argument("--valid-from", metavar="TIME", help="since when it is true, where that is not now")
     parser.add_argument("--ref", help="what it stands for elsewhere")
+    force_options(parser)
 
 
 def run(call: Call) -> int:
@@ -40,5 +42,6 @@ def run(call: Call) -> int:
         entities=options.entity,
         valid_from=options.valid_from,
         ref=options.ref,
+        force=forced(options),
     )
     return written(done, "logged", call.json)

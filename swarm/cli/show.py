@@ -52,7 +52,8 @@ def run(call: Call) -> int:
     elif shown.text:
         say(shown.text.removesuffix("\n"))
     if standing:
-        say("")
+        if verdicts or standing.rivals or standing.expired:
+            say("")
         for one in verdicts:
             where = f" at {one.path}:{one.first}-{one.last}" if one.path and one.verdict != "fresh" else ""
             say(f"{one.cited}: {one.verdict}{where}{f' ({one.why})' if one.why else ''}")

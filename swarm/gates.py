@@ -1,0 +1,116 @@
+"""What a write must pass: each gate has one reason, and says how to go on. `swarm.yaml` sets them for a ledger.
+
+gates:
+  provenance: refuse     # a fact or reflection cites what it rests on
+  duplicate: refuse      # it does not say what an active fact says
+  loop: refuse           # it is not what the ledger itself just served
+  secrets: refuse        # no key or token of a known form in any text
+  size: 32768            # bytes of a body
+
+Each but `size` may be `off`. A write that is refused can be forced with a reason, which is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import id_of
+
+from .saying import ALIKE, said_in, words
+from .secrets import secret_in
+
+if TYPE_CHECKING:
+    from .api import Swarm
+    from .session import Session
+
+__all__ = ["DEFAULTS", "Draft", "Policy", "objections", "policy"]
+
+DEFAULTS: Mapping[str, object] = {
+    "provenance": "off",
+    "duplicate": "refuse",
+    "loop": "refuse",
+    "secrets": "refuse",
+    "size": 262144,
+}
+"""Of a ledger whose settings do not say. `swarm init` writes settings that turn provenance on."""
+
+_LAST = 30
+"""So many of the entries that a session read last are held against what it writes."""
+
+_ENOUGH = 6
+"""A text of fewer different words says nothing of where it comes from."""
+
+Policy = Mapping[str, object]
+
+
+class Draft(NamedTuple):
+    """What is about to be written. `old` is what it takes the place of."""
+
+    kind: str
+    title: str
+    body: str
+    fields: Mapping[str, object]
+    old: str | None = None
+
+
+def policy(settings: bytes | None) -> Policy:
+    """The gates of a ledger, from the text of its settings. Raises BadInput where they are no gates."""
+    if settings is None or b"gates" not in settings:
+        return DEFAULTS
+    from swarm_ledger.yaml12 import load
+
+    given = load(settings.decode()).get("gates")
+    if not isinstance(given, dict):
+        raise BadInput("swarm.yaml: gates is a mapping, such as `gates: {provenance: refuse}`.")
+    for name, value in given.items():
+        known = DEFAULTS.get(name)
+        right = isinstance(value, int) and value > 0 if name == "size" else value in ("refuse", "off")
+        if known is None or not right:
+            raise BadInput(
+                f"swarm.yaml: gates.{name} is none that is known, or not what it may be; known are "
+                f"{', '.join(DEFAULTS)}, each `refuse` or `off`, size a number of bytes."
+            )
+    return {**DEFAULTS, **given}
+
+
+def objections(swarm: Swarm, session: Session, rules: Policy, draft: Draft) -> Iterator[tuple[str, str]]:
+    """(gate, what it says) of each gate of `rules` that does not let `draft` through."""
+    text = f"{draft.title}\n{draft.body}"
+    limit = rules["size"]
+    if isinstance(limit, int) and (size := len(draft.body.encode(errors="replace"))) > limit:
+        yield "size", f"its body has {size} bytes; at most {limit} in this ledger. Say it shorter, or cite a file."
+    if rules["secrets"] == "refuse" and (kind := secret_in(text)):
+        yield "secrets", f"it holds what looks like a secret ({kind}); name it instead of writing it down."
+    if draft.kind not in ("fact", "reflection"):
+        return
+    if rules["provenance"] == "refuse" and not draft.fields.get("citations"):
+        yield (
+            "provenance",
+            f"a {draft.kind} says what it rests on: --cite PATH:FIRST-LAST, an entry's id, or a URL. "
+            "What you only noticed, `swarm log` keeps.",
+        )
+    if rules["duplicate"] == "refuse" and draft.kind == "fact":
+        for id in swarm.facts.like(text):
+            if id != draft.old:
+                yield "duplicate", f"{id} says that already; edit or supersede it where this is newer."
+    if rules["loop"] == "refuse":
+        for id in _echoes(swarm, session, words(text)):
+            if id != draft.old:
+                yield (
+                    "loop",
+                    f"that is what you just read in {id}; cite it there, and say what is new.",
+                )
+
+
+def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[str]:
+    """Ids of entries that the ledger served to this session a moment ago and that say all that is `said`."""
+    if len(said) < _ENOUGH:
+        return
+    # A log may be said again, citing it: so are facts made of what was noticed.
+    places = [place for place in session.latest(_LAST) if not place.startswith("log/")]
+    for place, version in swarm.store.read_many(places).items() if places else ():
+        served = words(said_in(version.text))
+        if len(said & served) >= ALIKE * len(said):
+            yield id_of(place) or place

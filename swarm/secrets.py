@@ -1,0 +1,44 @@
+"""Secrets in what is about to be written: a ledger keeps its history, and goes where the repository goes.
+
+The patterns are those of detect-secrets: keys and tokens of known services, private keys, passwords in addresses. They
+are loaded only for a text that might hold one.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+__all__ = ["secret_in"]
+
+_SUSPECT = re.compile(
+    r"(?=[A-Za-z0-9_+=-]*[0-9])(?=[A-Za-z0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{13,}"
+    r"|PRIVATE KEY|BEGIN |://[^\s/]+:[^\s/]+@"
+)
+"""What every secret of a known form has somewhere."""
+
+_OURS = re.compile(r"\b(?:fact|log|task|reflection|contested|tombstone)-[0-9]{6}-[0-9a-z]{8}\b|\b[0-9a-f]{40}\b")
+"""Ids and object names, which look like some."""
+
+_LEFT_OUT = frozenset({"IPPublicDetector", "KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString"})
+"""Detectors of what is often no secret."""
+
+
+def secret_in(text: str) -> str | None:
+    """What kind of secret `text` holds, such as "AWS Access Key"; None for none."""
+    text = _OURS.sub("", text)
+    if not _SUSPECT.search(text):
+        return None
+    for kind, detector in _detectors():
+        if any(True for _ in detector.analyze_string(text)):
+            return kind
+    return None
+
+
+@cache
+def _detectors() -> list[tuple[str, Any]]:
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    classes: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    return [(kind, one()) for kind, one in sorted(classes.items()) if one.__name__ not in _LEFT_OUT]
