@@ -61,8 +61,8 @@ class Turn:
 
     @property
     def room(self) -> str:
-        """The room that stands for its session."""
-        return f"session-{self.session}"
+        """The room that stands for its session, in the wing that stands for its conversation."""
+        return f"{self.conversation}/session-{self.session}"
 
     @property
     def log_text(self) -> str:

@@ -8,14 +8,15 @@ terms only cannot do better, so only rows with a rare term are scored. The answe
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from math import log
 
-__all__ = ["WEIGHTS", "top"]
+__all__ = ["MATCHING", "WEIGHTS", "frequency", "idf_of", "top"]
 
 WEIGHTS = (3.0, 1.0, 2.0, 1.0, 1.0, 0.0)
 """title, body, names, paths, parts, facets."""
 
-_BM25 = f"bm25(words, {', '.join(map(str, WEIGHTS))})"
+MATCHING = f"bm25(words, {', '.join(map(str, WEIGHTS))})"
 _K1 = 1.2
 """FTS5's own, and fixed there; a term's share of a score stays below its idf times k1 + 1."""
 
@@ -27,18 +28,26 @@ _MORE = 16
 
 
 def top(
-    db: sqlite3.Connection, terms: list[str], facets: str, condition: str, values: tuple[object, ...], k: int
+    db: sqlite3.Connection,
+    terms: list[str],
+    counts: Mapping[str, int],
+    total: int,
+    facets: str,
+    condition: str,
+    values: tuple[object, ...],
+    k: int,
 ) -> dict[int, float]:
     """Row → bm25 (lower is better) of the `k` best rows with any of `terms`, and of all that tie with the k-th.
 
-    `facets` is an FTS5 expression ending in AND, or ""; `condition` is SQL beginning with AND, or "".
+    `counts` has the `frequency` of each term, `total` is the number of rows. `facets` is an FTS5 expression ending in
+    AND, or ""; `condition` is SQL beginning with AND, or "".
     """
 
     def ranked(match: str) -> dict[int, float]:
         limit = k + _MORE
         while True:
             rows = db.execute(
-                f"SELECT rowid, {_BM25} AS score FROM words "  # noqa: S608 (text of ours; data are parameters)
+                f"SELECT rowid, {MATCHING} AS score FROM words "  # noqa: S608 (text of ours; data are parameters)
                 f"WHERE words MATCH ? {condition} ORDER BY score LIMIT ?",
                 (f"{facets}({match})", *values, limit),
             ).fetchall()
@@ -46,7 +55,7 @@ def top(
                 return dict(rows)
             limit *= 8
 
-    split = _split(db, terms, k)
+    split = _split(terms, counts, total, k)
     if split is not None:
         rare, common, bound = split
         # Rows without a common term keep the score of the first query, the others take that of the second.
@@ -57,24 +66,28 @@ def top(
     return ranked(_any(terms))
 
 
-def _split(db: sqlite3.Connection, terms: list[str], k: int) -> tuple[str, str, float] | None:
+def frequency(db: sqlite3.Connection, term: str) -> int:
+    """How many rows hold `term`."""
+    count: int = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (f'"{term}"',)).fetchone()[0]
+    return count
+
+
+def idf_of(count: int, total: int) -> float:
+    """FTS5's idf of a term in `count` of `total` rows."""
+    return max(1e-6, log((total - count + 0.5) / (count + 0.5)) if count < total else 0.0)
+
+
+def _split(terms: list[str], counts: Mapping[str, int], total: int, k: int) -> tuple[str, str, float] | None:
     """(rare terms, common terms, what the common can add at most), or None where that promises nothing."""
-    total = db.execute("SELECT max(n) FROM entry").fetchone()[0] or 0
     if total <= _SMALL or len(terms) < 2:
         return None
-    counts = sorted((_frequency(db, term), term) for term in terms)
-    # FTS5's idf. `total` counts rows that are gone too, which can only raise the bound.
-    idf = [max(1e-6, log((total - n + 0.5) / (n + 0.5)) if n < total else 0.0) for n, _ in counts]
-    for i in range(1, len(counts)):
+    rising = sorted((counts[term], term) for term in terms)
+    idf = [idf_of(n, total) for n, _ in rising]
+    for i in range(1, len(rising)):
         bound = sum(idf[i:]) * (_K1 + 1)
-        if sum(n for n, _ in counts[:i]) >= k and sum(n for n, _ in counts[i:]) > _SMALL and idf[i - 1] >= bound:
-            return _any([term for _, term in counts[:i]]), _any([term for _, term in counts[i:]]), bound
+        if sum(n for n, _ in rising[:i]) >= k and sum(n for n, _ in rising[i:]) > _SMALL and idf[i - 1] >= bound:
+            return _any([term for _, term in rising[:i]]), _any([term for _, term in rising[i:]]), bound
     return None
-
-
-def _frequency(db: sqlite3.Connection, term: str) -> int:
-    count: int = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (_any([term]),)).fetchone()[0]
-    return count
 
 
 def _any(terms: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from .moments import moment_of
 from .terms import clean, facet, pieces
 
 __all__ = ["Row", "rows_of"]
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_DAY_S = 86_400.0
 
 
 class Row(NamedTuple):
@@ -42,6 +46,10 @@ class Row(NamedTuple):
     parts: str
     """The words inside identifiers."""
     facets: str
+    stream: str
+    """Of a log entry: the sitting that it is part of, see streams.Streams; else ""."""
+    ordering: str
+    """Sorts the entries of a stream as they followed each other."""
 
 
 def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
@@ -52,7 +60,7 @@ def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
     """
     if path.startswith("log/"):
         try:
-            return [_log_row(found) for found in logbook.parse(data)], ""
+            return [_log_row(found, path, place) for place, found in enumerate(logbook.parse(data))], ""
         except BadInput as error:
             return [], str(error)
     identity = ids.id_of(path)
@@ -95,18 +103,20 @@ def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
     return [row], flaw
 
 
-def _log_row(found: logbook.LogEntry) -> Row:
+def _log_row(found: logbook.LogEntry, path: str, place: int) -> Row:
     meta = found.meta
     entities = _texts(meta.get("entities"))
-    return _row(
+    room, ref, at = _text(meta.get("room")), _text(meta.get("ref")), format_time(found.at)
+    moment = moment_of(_text(meta.get("valid_from")), at) or 0.0
+    row = _row(
         identity=found.id,
         kind="log",
         by=found.by,
-        at=format_time(found.at),
+        at=at,
         valid_from=_text(meta.get("valid_from")),
-        room=_text(meta.get("room")),
+        room=room,
         status=_text(meta.get("status")),
-        ref=_text(meta.get("ref")),
+        ref=ref,
         to=_texts(meta.get("to")),
         superseded_by=[],
         entities=entities,
@@ -114,6 +124,12 @@ def _log_row(found: logbook.LogEntry) -> Row:
         body=found.text,
         names=[*entities, *_texts(meta.get("tags"))],
         paths=_cited(meta.get("citations")),
+    )
+    # What was imported has one moment for a whole sitting; its refs (turn 9, turn 10) then say the order.
+    numbered = _NUMBER.sub(lambda match: match[0].rjust(9, "0"), ref)
+    return row._replace(
+        stream=clean(f"{room or '@' + found.by}/{moment // _DAY_S:.0f}"),
+        ordering=clean(f"{moment:020.3f} {numbered} {at} {path} {place:04d}"),
     )
 
 
@@ -135,7 +151,8 @@ def _row(
     names: list[str],
     paths: list[str],
 ) -> Row:
-    tokens = [facet("kind", kind), facet("by", by), facet("room", room)]
+    tokens = [facet("kind", kind), facet("by", by)]
+    tokens += (facet("room", name) for name in rooms(room))
     tokens += (facet("to", name) for name in to)
     tokens += (facet("entity", name) for name in dict.fromkeys(_keys(entities)))
     title, body, named, about = clean(title), clean(body), _lines(names), _lines(paths)
@@ -158,7 +175,15 @@ def _row(
         paths=about,
         parts=" ".join(pieces(f"{title}\n{body}\n{named}\n{about}")),
         facets=" ".join(tokens),
+        stream="",
+        ordering="",
     )
+
+
+def rooms(room: str) -> list[str]:
+    """The names under which `room` is asked for: "backend/auth" also as "auth", in any wing, and as "backend/"."""
+    wing, slash, name = room.rpartition("/")
+    return [room, name, wing + slash] if wing and name else [room] if room else []
 
 
 def _keys(entities: Iterable[str]) -> Iterable[str]:

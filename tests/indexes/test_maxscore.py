@@ -58,7 +58,7 @@ def test_the_best_rows_are_those_of_scoring_all(db: sqlite3.Connection, monkeypa
         # Sums of the same shares in another order differ in the last bits.
         worst = sorted(scores.values())[:k][-1] + 1e-9 if scores else 0.0
         expected = {n: round(score, 9) for n, score in scores.items() if score <= worst}
-        got = maxscore.top(db, terms, facets, "", (), k)
+        got = maxscore.top(db, terms, {term: maxscore.frequency(db, term) for term in terms}, ROWS, facets, "", (), k)
         assert {n: round(score, 9) for n, score in got.items() if score <= worst} == expected
     assert sum(splits) > 50, "too few queries took the short way for this to prove anything"
 
@@ -69,6 +69,8 @@ def test_a_condition_holds_for_every_row(db: sqlite3.Connection) -> None:
     got = maxscore.top(
         db,
         ["w5x", "w90x"],
+        {"w5x": maxscore.frequency(db, "w5x"), "w90x": maxscore.frequency(db, "w90x")},
+        ROWS,
         "",
         "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)",
         (100.0, 900.0),
@@ -83,4 +85,4 @@ def test_rows_that_tie_with_the_last_are_all_there() -> None:
     connection.execute("CREATE TABLE entry (n INTEGER PRIMARY KEY)")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5 (title, body, names, paths, parts, facets)")
     connection.executemany("INSERT INTO words (rowid, body) VALUES (?, 'same')", [(n,) for n in range(1, 501)])
-    assert len(maxscore.top(connection, ["same"], "", "", (), 2)) == 500
+    assert len(maxscore.top(connection, ["same"], {"same": 500}, 500, "", "", (), 2)) == 500

@@ -53,9 +53,9 @@ def test_a_turn_says_how_it_is_logged(tmp_path: Path) -> None:
     """Its speaker is the agent, its session the room, its id the ref; a caption is part of the text."""
     (found,) = read_conversations(written(tmp_path / "c.json", sample()))
     first, _, last = found.turns
-    assert (first.agent, first.room, first.log_text) == ("ann-lee", "session-1", "The boat leaks.")
+    assert (first.agent, first.room, first.log_text) == ("ann-lee", "c-1/session-1", "The boat leaks.")
     assert last.log_text == "I fixed it. [image: a boat on a trailer]"
-    assert last.meta == {"ref": "D2:1", "room": "session-2", "valid_from": "2024-03-01T00:05:00Z"}
+    assert last.meta == {"ref": "D2:1", "room": "c-1/session-2", "valid_from": "2024-03-01T00:05:00Z"}
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def test_a_conversation_becomes_log_entries_of_its_speakers(
     assert (done.written, done.skipped) == (3, 0)
     hits = swarm.reader().recall("turn", Filters(by="ann-lee"))
     assert {(hit.ref, hit.valid_from, hit.room) for hit in hits} == {
-        ("D1:1", "2023-05-08T13:56:00Z", "session-1"),
-        ("D1:3", "2023-05-08T13:56:00Z", "session-1"),
+        ("D1:1", "2023-05-08T13:56:00Z", "c1/session-1"),
+        ("D1:3", "2023-05-08T13:56:00Z", "c1/session-1"),
     }
     again = import_conversations(swarm, str(path))
     assert (again.written, again.skipped) == (0, 3)

@@ -1,0 +1,95 @@
+"""Weights of the ranking chosen from questions with known answers: the likelihood of the answers under a softmax over
+the candidates of each question, with a little ridge; then the chance that a hit is an answer, by logistic regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.ranking import Weights
+
+__all__ = ["Sample", "chances", "fit", "samples"]
+
+_RIDGE = 5.0
+_STEPS = 400
+_CHANCE = ("known", "around_cover", "own_cover", "author", "asked_before")
+"""Features of the best hit that say whether there is an answer at all."""
+
+Array = Any
+
+
+class Sample:
+    """One question: the features of its candidates, in the order of `names`, and which of them are answers."""
+
+    def __init__(self, rows: Array, good: Array) -> None:
+        self.rows, self.good = rows, good
+
+
+def samples(
+    index: LexicalIndex, names: Sequence[str], asked: Sequence[tuple[str, set[tuple[str, str]]]]
+) -> list[Sample]:
+    """A sample for each of `asked`: a question and the (room's wing, ref) of its answers."""
+    out = []
+    for text, wanted in asked:
+        found = index.features(text)
+        rows = np.array([[values.get(name, 0.0) for name in names] for _, values in found], dtype=float)
+        good = np.array([((hit[0] or "").partition("/")[0], hit[1] or "") in wanted for hit, _ in found], dtype=float)
+        out.append(Sample(rows.reshape(len(found), len(names)), good))
+    return out
+
+
+def fit(names: Sequence[str], given: Sequence[Sample]) -> dict[str, float]:
+    """The weights under which the answers of `given` are likeliest."""
+    usable = [one for one in given if one.good.any()]
+    rows = np.vstack([one.rows for one in usable])
+    spread = rows.std(0) + 1e-9
+    rows = rows / spread
+    sizes = [len(one.good) for one in usable]
+    starts = np.r_[0, np.cumsum(sizes)][:-1]
+    which = np.repeat(np.arange(len(usable)), sizes)
+    wanted = np.concatenate([one.good / one.good.sum() for one in usable])
+    weights, first, second = np.zeros(len(names)), np.zeros(len(names)), np.zeros(len(names))
+    for step in range(1, _STEPS + 1):
+        value = rows @ weights
+        grown = np.exp(value - np.maximum.reduceat(value, starts)[which])
+        share = grown / np.add.reduceat(grown, starts)[which]
+        slope = ((share - wanted) @ rows + _RIDGE * weights) / len(usable)
+        first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope * slope
+        rate = 0.06 * min(1.0, 2 * (1 - step / _STEPS))
+        weights -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-9)
+    return {name: round(float(value), 3) for name, value in zip(names, weights / spread, strict=True)}
+
+
+def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sample]) -> dict[str, float]:
+    """The calibration: how far below the best a hit is, and what the best is like, as the logit of its chance."""
+    order = np.array([weights[name] for name in names])
+    columns = [list(names).index(name) for name in _CHANCE]
+    seen, good = [], []
+    for one in given:
+        if not len(one.good):
+            continue
+        value = one.rows @ order
+        best = int(value.argmax())
+        near = np.argsort(-value, kind="stable")[:20]
+        for place in near:
+            seen.append([value[place] - value[best], *one.rows[best, columns], 1.0])
+            good.append(one.good[place])
+    rows, wanted = np.array(seen), np.array(good)
+    found = np.zeros(rows.shape[1])
+    for _ in range(30):  # Newton's method
+        chance = 1 / (1 + np.exp(-np.clip(rows @ found, -30, 30)))
+        slope = rows.T @ (chance - wanted) + 1e-3 * found
+        curve = (rows * (chance * (1 - chance))[:, None]).T @ rows + 1e-3 * np.eye(rows.shape[1])
+        found -= np.linalg.solve(curve, slope)
+    keys = ("slope", *_CHANCE, "base")
+    return {name: round(float(value), 3) for name, value in zip(keys, found, strict=True)}
+
+
+def model(names: Sequence[str], given: Sequence[Sample], unanswerable: Sequence[Sample] = ()) -> Weights:
+    """The whole model from `given`; `unanswerable` are questions whose candidates hold no answer."""
+    weights = fit(names, given)
+    return Weights(weights, chances(names, weights, [*given, *unanswerable]))

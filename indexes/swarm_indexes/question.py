@@ -1,0 +1,76 @@
+"""What a query asks for, beside its words: of whom, of what time, and for what kind of answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .dates import Span, spans
+from .terms import query_terms
+
+__all__ = ["Question", "understand"]
+
+_WORD = re.compile(r"[^\W_]+")
+_LIMIT = 2000
+"""How much of a query is read as a sentence; a question is shorter, and what follows is words."""
+_ASKS = re.compile(
+    r"\s*(?:what|who|whom|whose|when|where|which|why|how|is|are|was|were|do|does|did|has|have|had|can|could|would|should"
+    r"|will)\b",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"\bwhen\b|\bhow long\b|\b(?:what|which) (?:\w+ )?(?:date|day|time|month|year|week)\b", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\bhow (?:many|much|often)\b", re.IGNORECASE)
+_NAME = re.compile(r"\b(?:who|whom|whose|where|which)\b", re.IGNORECASE)
+
+
+class Question(NamedTuple):
+    """A query, understood."""
+
+    terms: list[str]
+    left_out: int
+    """How many more terms there were."""
+    asks: bool
+    """Whether it is a sentence that asks something. What answers it may share no word with it."""
+    authors: frozenset[str]
+    """Agents whom it names."""
+    spans: list[Span]
+    """Times that it speaks of."""
+    for_time: bool
+    for_number: bool
+    for_name: bool
+
+
+def understand(
+    query: str, limit: int, authors: Iterable[str], now: float, years: tuple[int, int] | None = None
+) -> Question:
+    """`query` read as a question to a ledger in which `authors` write, of which `years` are the first and the last.
+
+    Whom it names is no word to look for: of those who talk to each other, others say the name.
+    """
+    sentence = query[:_LIMIT]
+    folded = {word.lower() for word in _WORD.findall(sentence)}
+    capital = {word.lower() for word in _WORD.findall(sentence) if word[0].isupper()}
+    named: set[str] = set()
+    said: set[str] = set()
+    for author in authors:
+        parts = [part for part in _WORD.findall(author) if part]
+        whole = bool(parts) and folded.issuperset(parts)
+        first = bool(parts) and len(parts[0]) > 2 and parts[0] in capital
+        if whole or first:
+            named.add(author)
+            said.update(part for part in parts if part in capital or f"@{author}" in sentence)
+    terms, left_out = query_terms(query, limit)
+    kept = [term for term in terms if term not in said]
+    return Question(
+        terms=kept or terms,
+        left_out=left_out,
+        asks="?" in sentence or _ASKS.match(sentence) is not None,
+        authors=frozenset(named),
+        spans=spans(sentence, now, years),
+        for_time=_TIME.search(sentence) is not None,
+        for_number=_NUMBER.search(sentence) is not None,
+        for_name=_NAME.search(sentence) is not None,
+    )

@@ -1,0 +1,34 @@
+"""The tables of the index."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .streams import SCHEMA as STREAMS
+
+__all__ = ["APPLICATION", "COLUMNS", "INDEXED", "SCHEMA", "VERSION", "meta"]
+
+APPLICATION, VERSION = 0x53574C58, 3
+_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities"
+INDEXED = "title, body, names, paths, parts, facets"
+COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
+"""The fields of rows.Row, in its order."""
+SCHEMA = f"""
+{STREAMS}
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE file (n INTEGER PRIMARY KEY, path TEXT UNIQUE, version TEXT NOT NULL, flaw TEXT NOT NULL);
+CREATE TABLE entry (n INTEGER PRIMARY KEY, file INTEGER NOT NULL, {COLUMNS});
+CREATE INDEX entry_file ON entry (file);
+CREATE INDEX entry_id ON entry (id);
+CREATE INDEX entry_moment ON entry (moment);
+CREATE INDEX entry_kind ON entry (kind, moment);
+CREATE INDEX entry_by ON entry (by_, moment);
+CREATE VIRTUAL TABLE words USING fts5
+    ({INDEXED}, content = 'entry', content_rowid = 'n', tokenize = 'porter unicode61');
+"""
+
+
+def meta(db: sqlite3.Connection, key: str) -> str | None:
+    """What is noted of the whole index under `key`, or None."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,107 @@
+"""What ranks above what, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_indexes.features import marks
+from swarm_indexes.lexical import Filters, LexicalIndex
+from swarm_indexes.question import understand
+from swarm_indexes.ranking import weights
+
+
+@pytest.fixture
+def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
+    """The index of that ledger."""
+    return LexicalIndex(str(tmp_path / "lexical.db"), ledger.store)
+
+
+def test_an_answer_that_shares_no_word_with_the_question_is_found(ledger: Any, index: LexicalIndex) -> None:
+    """It stands behind the entry that has the words; for mere words only what holds one is a hit."""
+    asked = ledger.log("Did the migration of the billing tables go through?", by="ada", room="r")
+    answer = ledger.log("Yes, at noon, without a hitch.", by="bob", room="r")
+    ledger.log("Lunch?", by="eve", room="q")
+    hits = [hit.id for hit in index.search("How did the billing migration go?")]
+    assert set(hits) == {asked, answer}
+    assert [hit.id for hit in index.search("billing migration")] == [asked]
+
+
+def test_filters_hold_for_what_stands_beside_a_match_too(ledger: Any, index: LexicalIndex) -> None:
+    """A neighbour by another agent is no hit where one agent's entries are asked for."""
+    asked = ledger.log("Did the migration go through?", by="ada", room="r")
+    ledger.log("Yes, at noon.", by="bob", room="r")
+    assert [hit.id for hit in index.search("Did the migration work?", Filters(by="ada"))] == [asked]
+
+
+def test_whom_a_question_names_ranks_first(ledger: Any, index: LexicalIndex) -> None:
+    """Of two entries with the same words, that of the agent who is named; the name is no word to match."""
+    theirs = ledger.log("I moved the retry policy into the client", by="bob", room="a")
+    hers = ledger.log("I moved the retry policy into the client", by="ada", room="b")
+    ledger.log("Ada, Ada, Ada", by="eve", room="c")
+    assert [hit.id for hit in index.search("Where did Ada move the retry policy?")] == [hers, theirs]
+
+
+def test_a_spoken_time_ranks_what_was_then_first(ledger: Any, index: LexicalIndex) -> None:
+    """The deploy of that day comes before newer and older ones."""
+    ids = [
+        ledger.fact(f"The deploy failed {word}", valid_from=f"2026-{month}-10T12:00:00Z")
+        for word, month in (("once", "03"), ("again", "06"), ("twice", "09"))
+    ]
+    assert index.search("what failed on 10 June 2026?")[0].id == ids[1]
+
+
+def test_a_time_without_words_lists_what_was_then(ledger: Any, index: LexicalIndex) -> None:
+    """A question of nothing but stop words and a date is a filter."""
+    then = ledger.fact("Then", valid_from="2026-06-10T12:00:00Z")
+    ledger.fact("Now")
+    assert [hit.id for hit in index.search("what was it on 2026-06-10?")] == [then]
+
+
+def test_each_share_is_named_and_they_make_the_order(ledger: Any, index: LexicalIndex) -> None:
+    """Every part of a hit is a feature with a weight; a hit with a greater sum is not behind."""
+    ledger.log("retry policy of the client", by="ada")
+    ledger.log("the retry of the retry", by="bob")
+    ledger.fact("Retry policy", "ten times")
+    hits = index.search("retry policy")
+    sums = [round(sum(hit.shares.values()), 3) for hit in hits]
+    assert sums == sorted(sums, reverse=True)
+    assert {name for hit in hits for name in hit.shares} <= weights().features.keys()
+    assert all(0 < hit.score < 1 for hit in hits if hit.score is not None)
+
+
+def test_a_question_that_fits_nothing_scores_less(ledger: Any, index: LexicalIndex) -> None:
+    """The chance of the best hit falls where it holds one term of five instead of all."""
+    ledger.log("the cache of the session store is warmed at start", by="ada")
+    for n in range(20):
+        ledger.log(f"note {n} about the weather of day {n}", by="eve", room=f"r{n}")
+    good = index.search("is the cache of the session store warmed at start?")[0].score
+    poor = index.search("is the zebra crossing of the airport closed at start?")[0].score
+    assert good is not None and poor is not None
+    assert good > poor + 0.1
+
+
+def test_marks_are_what_a_text_shows() -> None:
+    """Times, numbers, names inside a sentence, quotes and questions."""
+    found = marks('Yesterday we told Bob twice: "no" [image: a dog]')
+    assert (found.when, found.number, found.quotes, found.asks) == (True, True, True, False)
+    assert round(found.names, 2) == 0.69
+    assert marks("Is it done? [image: a dog]").asks
+
+
+def test_a_question_is_told_from_words() -> None:
+    """It begins as one or has a question mark; what it asks for is read from its words."""
+    assert understand("how many retries", 9, [], 0.0).for_number
+    assert understand("when was it", 9, [], 0.0).for_time
+    assert understand("which agent", 9, [], 0.0).for_name
+    assert understand("retry policy?", 9, [], 0.0).asks
+    assert not understand("retry policy", 9, [], 0.0).asks
+
+
+def test_an_agent_named_like_a_word_does_not_take_the_word_away() -> None:
+    """In small letters "backend" stays a term, and its entries are preferred; with @ it is only a name."""
+    plain = understand("backend timeout", 9, ["backend"], 0.0)
+    assert (plain.terms, plain.authors) == (["backend", "timeout"], {"backend"})
+    assert understand("@backend timeout", 9, ["backend"], 0.0).terms == ["timeout"]
