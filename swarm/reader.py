@@ -120,21 +120,34 @@ class Reader:
                 self.session.saw([(place, shown.version)], self._env.now())
         return shown
 
-    def recall(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
+    def recall(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10, least: float = 0.0) -> list[Hit]:
         """The `k` entries that match `query` best, best first; those shown whole are noted as read by this session.
 
+        Those whose chance to answer is below `least` are left out: none may be good enough. A fact whose evidence
+        changed or is gone on the branch of this worktree, or that others contest, has half the chance it would have.
         Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
         `filters.entity` may be written as in a mention. Raises BadInput, StorageError.
         """
         with self._recorded("recall", (), query) as found:
             if filters.entity:
                 filters = filters._replace(entity=sought(filters.entity))
-            hits = self._swarm.index.search(query, filters, k=k)
+            hits = self._demoted(self._swarm.index.search(query, filters, k=k))
+            hits = [hit for hit in hits if hit.score is None or hit.score >= least]
             found += [hit.id for hit in hits]
             if self.session:
                 whole = [(hit.id if hit.kind == "log" else hit.path, BlobId(hit.version)) for hit in hits if hit.whole]
                 self.session.saw(whole, self._env.now())
         return hits
+
+    def _demoted(self, hits: list[Hit]) -> list[Hit]:
+        """`hits` with facts that do not stand scored half, and behind what is better than that."""
+        ids = [hit.id for hit in hits if hit.score is not None and hit.kind in ("fact", "reflection")]
+        standings = self._swarm.evidence.of(ids) if ids else {}
+        fallen = {id for id, one in standings.items() if one.evidence in ("changed", "gone") or one.rivals}
+        if not fallen:
+            return hits
+        halved = [hit._replace(score=(hit.score or 0.0) / 2) if hit.id in fallen else hit for hit in hits]
+        return sorted(halved, key=lambda hit: -(hit.score or 0.0))
 
     def history(self, id: str) -> list[Revision]:
         """The commits that wrote or removed the entry `id`, newest first. Raises BadInput, NotFound."""

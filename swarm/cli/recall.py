@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from swarm_ledger.errors import BadInput
+
 from .call import Call
 from .output import say, say_json, stands, warn
 
 EXAMPLE = """
 swarm recall session expiry
 swarm recall "flaky test" -k 5 --kind log --by backend --since 2026-11-20
+swarm recall "what failed yesterday between 14:00 and 16:00?" --explain
 swarm recall --to backend
 """
 
@@ -22,7 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", metavar="AGENT", help="only what this agent recorded")
     parser.add_argument("--to", metavar="AGENT", help="only log entries that are for this agent")
     parser.add_argument("--entity", help="only what mentions it: an id, type:name or a name (of any type)")
-    parser.add_argument("--room", help="only what is filed under this topic")
+    parser.add_argument(
+        "--room", help="only what is filed there: auth (in any wing), backend/auth, or a wing, backend/"
+    )
     parser.add_argument(
         "--since",
         metavar="TIME",
@@ -30,6 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "looks at valid_from where an entry has one, else at when it was recorded",
     )
     parser.add_argument("--until", metavar="TIME", help="only up to then, a date being the whole day; as --since")
+    parser.add_argument(
+        "--min-score", type=float, default=0.0, metavar="P", help="leave out what answers with a lesser chance, 0 to 1"
+    )
+    parser.add_argument("--explain", action="store_true", help="show what made each hit rank where it does")
 
 
 def run(call: Call) -> int:
@@ -38,13 +47,17 @@ def run(call: Call) -> int:
 
     options = call.options
     filters = Filters(*(getattr(options, name) for name in Filters._fields))
-    hits = call.reader.recall(" ".join(options.query), filters, k=options.k)
+    if not 0.0 <= options.min_score <= 1.0:
+        raise BadInput(f"--min-score {options.min_score}: a chance is from 0 to 1.")
+    hits = call.reader.recall(" ".join(options.query), filters, k=options.k, least=options.min_score)
     facts = [hit.id for hit in hits if hit.kind in ("fact", "reflection")]
     standings = call.swarm.evidence.of(facts) if facts else {}
     for number, hit in enumerate(hits, 1):
         standing = standings.get(hit.id)
         if call.json:
-            say_json({**hit._asdict(), "standing": standing._asdict() if standing else None})
+            say_json(
+                {**hit._asdict(), "shares": dict(hit.shares), "standing": standing._asdict() if standing else None}
+            )
             continue
         say(f"{number}. {hit.id}{_score(hit.score)}  {hit.title}")
         about = [
@@ -59,8 +72,11 @@ def run(call: Call) -> int:
         say(f"   {', '.join(part for part in about if part)}")
         if hit.snippet and hit.snippet != hit.title:
             say(f"   {hit.snippet}")
+        if options.explain and hit.shares:
+            parts = sorted(hit.shares.items(), key=lambda part: -abs(part[1]))
+            say(f"   {', '.join(f'{name} {share:+.2f}' for name, share in parts)}")
     if not hits and not call.json:
-        say("nothing found.")
+        say("nothing good: no entry answers with that chance." if options.min_score else "nothing found.")
     left_out = call.swarm.index.terms_left_out
     if left_out:
         warn(f"{left_out} more words of the query were not searched for.")
