@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence simulate soak clean
+.PHONY: demo test lint format kernels bench-writes bench-hands bench-coherence simulate bench-kv train-kv soak clean
 
 # Two stamps for the environment, so that the demo waits for little and a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -57,9 +57,25 @@ SEEDS ?= 10000
 simulate: .venv/.made-to-test
 	$(BIN)/python -m tests.swarm.simulator 0 $(SEEDS)
 
+# kvpress needs older libraries than we do: an environment of its own, never a dependency.
+.venv-kvpress/.made:
+	$(PYTHON) -m venv .venv-kvpress
+	.venv-kvpress/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	.venv-kvpress/bin/python -m pip install --quiet --disable-pip-version-check 'kvpress==0.5.5' 'transformers>=5.2,<5.3'
+	@touch $@
+
+# Compressed caches against kvpress on small models; on a real one with MODEL=/path/to/it.
+bench-kv: .venv/.made-to-test $(if $(MODEL),,.venv-kvpress/.made train-kv)
+	$(BIN)/python -m $(if $(MODEL),bench.kv.real --model '$(MODEL)',bench.kv) $(ARGS)
+
+# The recall models whose weights are not part of the repository: about six minutes of CPU each, resumed where stopped.
+train-kv: .venv/.made-to-test
+	for seed in 2 3 4; do test -e .bench/kv/recall-$$seed.safetensors || \
+	  $(BIN)/python -m bench.kv.train --seed $$seed --to .bench/kv || exit 1; done
+
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made-to-test
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 clean:
-	rm -rf .venv .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-kvpress .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
