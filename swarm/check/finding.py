@@ -17,6 +17,9 @@ class Finding:
     message: str
     file: str = ""
     """The file of the code that it is about, if it is about one."""
+    first: int = 0
+    """Its lines there, from 1; 0 where it is about no lines."""
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)

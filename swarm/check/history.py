@@ -13,7 +13,7 @@ from swarm_ledger.ids import id_of, path_of
 from swarm_ledger.store import BlobId, Commit, Store
 
 from .finding import Finding
-from .subject import SETTINGS, Subject
+from .subject import SETTINGS, WORKFLOW, Subject
 
 __all__ = ["Replay", "history"]
 
@@ -109,6 +109,6 @@ class Replay:
 def _path(entry: str) -> str:
     """Where the entry that a trailer names lies; "" for what is no file of its own."""
     try:
-        return entry if entry == SETTINGS or entry.startswith("log/") else path_of(entry)
+        return entry if entry in (SETTINGS, WORKFLOW) or entry.startswith("log/") else path_of(entry)
     except BadInput:
         return ""

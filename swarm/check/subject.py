@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger import logbook
 from swarm_ledger.entry import Document
@@ -18,9 +18,12 @@ from ..guard import Guard
 from ..links import cited_versions, targets
 from .finding import Finding
 
-__all__ = ["SETTINGS", "Branch", "Entries", "Subject"]
+if TYPE_CHECKING:
+    from ..api import Swarm
 
-SETTINGS = "swarm.yaml"
+__all__ = ["SETTINGS", "WORKFLOW", "Branch", "Entries", "Subject"]
+
+SETTINGS, WORKFLOW = "swarm.yaml", ".github/workflows/ledger.yml"
 _CHUNK = 512
 
 
@@ -34,10 +37,16 @@ class Branch(NamedTuple):
 
 
 class Subject:
-    """A ledger as it stood when the check began; what several checks need is read once, when the first asks."""
+    """A ledger as it stood when the check began; what several checks need is read once, when the first asks.
 
-    def __init__(self, store: Store, branch: Branch | None = None) -> None:
-        self.store, self.branch = store, branch
+    `swarm` is the ledger seen from a directory, for the checks that look beyond its files; None leaves those out.
+    `code` is whether there is code to look at.
+    """
+
+    def __init__(
+        self, store: Store, branch: Branch | None = None, swarm: Swarm | None = None, code: bool = False
+    ) -> None:
+        self.store, self.branch, self.swarm, self.code = store, branch, swarm, code
         self.tree = dict(store.paths())
         """Path → version of every file."""
 
@@ -86,6 +95,8 @@ class Entries:
 
     def _document(self, path: str, text: bytes) -> Iterator[Finding]:
         id = id_of(path)
+        if path == WORKFLOW:
+            return
         if id is None:
             yield Finding("error", "place", path, "no entry can be at this path; move it out of the ledger")
             return

@@ -1,16 +1,20 @@
 """Look at every file and commit of the ledger: is each entry valid and in its place, does each link lead somewhere,
-did history do what it says, did another git remove anything? Exit code 1 where not.
+did history do what it says, did another git remove anything? Does the evidence for each fact stand on this branch, does
+one contest another, is one out of date? Exit code 1 where an error is found. The settings of the ledger, swarm.yaml,
+may say how bad each rule is: `check: {evidence: warn, expired: off}`.
 
-With --ref or --since also at a branch of the code, before it is merged: does it write what somebody else owns? That
-finds what git's hooks could not see. Leases are kept where the agents work; elsewhere give them by --leases. With
---as NAME what NAME owns is NAME's to write.
+With --ref or --since at a branch of the code, before it is merged: which facts rest on lines that it changes, and does
+it write what somebody else owns? That finds what git's hooks could not see. Leases are kept where the agents work;
+elsewhere give them by --leases. With --as NAME what NAME owns is NAME's to write.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -34,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What to look at, and how to print."""
     parser.add_argument("--ref", metavar="REV", help="the branch of the code (with --since alone: HEAD)")
     parser.add_argument("--since", metavar="REV", help="what it is to be merged into (default: origin's main branch)")
+    parser.add_argument("--ledger", action="store_true", help="at the ledger alone, where there is no code")
     parser.add_argument("--leases", metavar="FILE", help="what `swarm leases --json` printed where the agents work")
     parser.add_argument(
         "--format", choices=["text", "json", "github"], default="text", help="json is the same as --json"
@@ -45,7 +50,8 @@ def run(call: Call) -> int:
     from swarm.check import check
 
     options = call.options
-    report = check(call.swarm.store, _branch(call) if (options.ref, options.since) != (None, None) else None)
+    branch = _branch(call) if (options.ref, options.since) != (None, None) else None
+    report = check(call.swarm.store, branch, call.swarm, code=not options.ledger)
     if call.json or options.format == "json":
         findings = [asdict(finding) for finding in report.findings]
         say_json({"ok": report.ok, "entries": report.entries, "commits": report.commits, "findings": findings})
@@ -56,10 +62,14 @@ def run(call: Call) -> int:
         else:
             say(f"{finding.severity}: {finding.where}: {finding.message} [{finding.rule}]")
     errors = sum(finding.severity == "error" for finding in report.findings)
-    say(
+    total = (
         f"{counted(report.entries, 'entry')}, {counted(report.commits, 'commit')}: "
         f"{counted(errors, 'error')}, {counted(len(report.findings) - errors, 'warning')}."
     )
+    say(total)
+    if options.format == "github" and (path := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(_summary(report.findings, total))
     return 0 if report.ok else 1
 
 
@@ -94,6 +104,22 @@ def _lines(path: str) -> list[str]:
         raise BadInput(f"--leases {path!r} cannot be read: {error}.") from None
 
 
+def _summary(findings: Sequence[Finding], total: str) -> str:
+    """The findings as the markdown of a job's summary; agents' text is data, so nothing of it is markup."""
+
+    def cell(text: str) -> str:
+        plain = "".join(char if char.isprintable() else " " for char in text)
+        return re.sub(r"[\\`*_{}\[\]<>#|!@~&]", lambda found: f"&#{ord(found[0])};", plain)
+
+    lines = ["## Ledger", "", total, ""]
+    if findings:
+        lines += ["| | rule | where | what |", "|---|---|---|---|"]
+    for one in findings:
+        where = f"{one.file}:{one.first}" if one.file and one.first else one.file or one.where
+        lines.append(f"| {one.severity} | {one.rule} | {cell(where)} | {cell(one.message)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _annotation(finding: Finding) -> str:
     """`finding` as GitHub's runners take it from a job's output."""
 
@@ -104,5 +130,7 @@ def _annotation(finding: Finding) -> str:
 
     level = "error" if finding.severity == "error" else "warning"
     file = f"file={escaped(finding.file, ':,')}," if finding.file else ""
+    if file and finding.first:
+        file += f"line={finding.first},endLine={finding.last},"
     where = "" if finding.file else f"{finding.where}: "
     return f"::{level} {file}title={escaped(finding.rule, ':,')}::{escaped(where + finding.message)}"

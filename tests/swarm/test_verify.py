@@ -12,6 +12,7 @@ import pytest
 
 from swarm import Swarm
 from swarm.verdicts import Evidence, Verdict
+from swarm_ledger.store import Put
 
 from .conftest import Ran, git
 
@@ -250,3 +251,62 @@ def test_a_bare_repository_is_looked_at_too(repository: Path, run: Run, tmp_path
     with Swarm.open(str(tmp_path / "hub.git"), str(repository / ".git/swarm")) as swarm:
         (found,) = Evidence(swarm).verdicts()
     assert found.verdict == "fresh"
+
+
+def findings(done: Ran) -> list[tuple[str, str]]:
+    """(severity, rule) of each finding."""
+    return [(one["severity"], one["rule"]) for one in json.loads(done.out)["findings"]]
+
+
+def test_check_looks_at_evidence_contested_and_outdated_facts(repository: Path, run: Run) -> None:
+    """Evidence that changed is an error; the others are warnings."""
+    fact(run, "--cite", "auth.py:5-6", "--key", "auth.logout", title="one")
+    fact(run, "--key", "auth.logout", title="two")
+    fact(run, "--set", "valid_to=2026-01-01T00:00:00Z", "--valid-from", "2025-01-01", title="three")
+    assert findings(run("check", "--json")) == [("warn", "contested"), ("warn", "expired")]
+    commit(repository, auth_py=CODE.replace("False", "None"))
+    done = run("check", "--json")
+    assert (done.code, findings(done)[0]) == (1, ("error", "evidence"))
+    (first, *_) = json.loads(done.out)["findings"]
+    assert (first["file"], first["first"], first["last"]) == ("auth.py", 5, 6)
+    assert "which ada recorded, rests on auth.py:5-6, which changed" in first["message"]
+    assert run("check", "--ledger").code == 0
+
+
+def test_the_settings_say_how_bad_a_rule_is(repository: Path, run: Run) -> None:
+    """A rule or severity that is not known is refused."""
+    fact(run, "--cite", "auth.py:5-6", "--key", "a.b", title="one")
+    fact(run, "--key", "a.b", title="two")
+    commit(repository, auth_py=CODE.replace("False", "None"))
+
+    def settings(text: str) -> None:
+        with Swarm.open(str(repository)) as swarm:
+            agent = swarm.agent("ada")
+            now = swarm.store.read("swarm.yaml")
+            assert agent is not None
+            assert now is not None
+            agent.commit("settings", [Put("swarm.yaml", "swarm.yaml", text.encode(), now.blob)])
+
+    settings("format: 1\ncheck: {evidence: warn, contested: off}\n")
+    done = run("check", "--json")
+    assert (done.code, findings(done)) == (0, [("warn", "evidence")])
+    for wrong in ("{evidnce: warn}", "{evidence: bad}", "3"):
+        settings(f"format: 1\ncheck: {wrong}\n")
+        assert run("check").code == 2
+
+
+def test_a_branch_is_told_of_what_it_changed_itself(repository: Path, run: Run) -> None:
+    """Not of what had changed before it, nor of what it only moved."""
+    commit(repository, other_py="x = 1\ny = 2\nz = 3\n")
+    fact(run, "--cite", "auth.py:5-6", title="one")
+    fact(run, "--cite", "auth.py:1-2", title="two")
+    fact(run, "--cite", "other.py:1-3", title="three")
+    commit(repository, other_py="x = 1\ny = 3\nz = 3\n")
+    git(repository, "checkout", "--quiet", "-b", "topic")
+    commit(repository, auth_py="import os\n" + CODE.replace("False", "None"), other_py="x = 1\ny = 3\nz = 4\n")
+    done = run("check", "--ref", "topic", "--since", "main", "--format", "json")
+    found = [one for one in json.loads(done.out)["findings"] if one["rule"] == "evidence"]
+    assert [(one["file"], one["first"], one["last"]) for one in found] == [("auth.py", 7, 7)]
+    commit(repository, auth_py=None)
+    done = run("check", "--since", "main", "--format", "github")
+    assert sum(line.startswith("::error") for line in done.out.splitlines()) == 2
