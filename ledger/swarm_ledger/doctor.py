@@ -12,7 +12,8 @@ from . import refs
 from .env import Env
 from .errors import SwarmError
 from .filelock import FileLock
-from .git import git
+from .git import asks, git
+from .gitstore import lay_out
 from .place import network_filesystem
 from .remotes import Remote
 from .salvage import fsck, salvage
@@ -36,7 +37,10 @@ def examine(home: str, env: Env, fix: bool, remote: Remote | None = None) -> lis
 
     Safe beside writers: what a living leader works on is left alone.
     """
-    found = [*_packs(home, fix), *_branch(home, env, fix), *_repository(home, env, fix, remote)]
+    found = _layout(home, env, fix)
+    if found and not fix:
+        return found  # no git would look at the rest
+    found += [*_packs(home, fix), *_branch(home, env, fix), *_repository(home, env, fix, remote)]
     found += [*_state(home, env, fix), *_queue(home, fix)]
     lock = FileLock(f"{home}/commit.lock")
     if lock.try_acquire():
@@ -48,7 +52,26 @@ def examine(home: str, env: Env, fix: bool, remote: Remote | None = None) -> lis
 
 
 _BY_DOCTOR = "`swarm doctor` mends it"
+_NEEDED = ("HEAD", "config", "objects/pack")
 _FROM_A_CLONE = "name a clone that has it: `swarm doctor --remote URL`"
+
+
+def _layout(home: str, env: Env, fix: bool) -> list[Finding]:
+    """What git wants to find in a repository beside objects and refs."""
+    ledger = f"{home}/ledger.git"
+    config, wrong = f"{ledger}/config", []
+    if os.path.exists(config):
+        try:
+            git(ledger, "config", "--file", config, "--list")
+        except SwarmError:
+            wrong.append(f"{config} cannot be read")
+            if fix:
+                os.makedirs(f"{home}/damaged", exist_ok=True)
+                env.disk.rename(config, f"{home}/damaged/config")
+    for name in lay_out(ledger, env, make=fix):
+        if name in _NEEDED and not (wrong and name == "config"):
+            wrong.append(f"{ledger}/{name} is gone")
+    return [Finding(what, _BY_DOCTOR, mended=fix) for what in wrong]
 
 
 def _packs(home: str, fix: bool) -> list[Finding]:
@@ -126,7 +149,26 @@ def _repository(home: str, env: Env, fix: bool, remote: Remote | None) -> list[F
             left = fsck(ledger)
         found.append(Finding(what, advice, mended=fix and not left))
         found += [Finding(f"still wrong: {line}", _FROM_A_CLONE) for line in left]
+        found += _lost_tip(home, env)
     return found
+
+
+def _lost_tip(home: str, env: Env) -> list[Finding]:
+    """A branch whose last commit is nowhere: from where one could go on without it."""
+    ledger = f"{home}/ledger.git"
+    state = State(f"{home}/state.db", ledger, env)
+    try:
+        tip = refs.read(ledger)
+        if tip is None or asks(ledger, "cat-file", "-e", tip):
+            return []
+        heads = _heads(ledger, state.commit())
+    except SwarmError:
+        return []  # what is wrong with the branch, or with git, has been said
+    finally:
+        state.close()
+    names = " or ".join(heads) or "a commit of it"
+    advice = f"{_FROM_A_CLONE}; to go on without it: `swarm git update-ref refs/heads/{refs.BRANCH} {names}`"
+    return [Finding(f"the branch's last commit {tip} is lost", advice)]
 
 
 def _state(home: str, env: Env, fix: bool) -> list[Finding]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .remotes import Remote
     from .views import Views
 
-__all__ = ["GitStore", "create_repository"]
+__all__ = ["GitStore", "create_repository", "lay_out"]
 
 _T = TypeVar("_T")
 
@@ -58,6 +58,8 @@ _CONFIG = """\
 \tname = swarm-ledger
 \temail = swarm-ledger@swarm-ledger.invalid
 """
+
+_DIRECTORIES = ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "hooks")
 
 SETTINGS = f"""\
 # Settings that everyone who uses this ledger shares. The format is described in ledger/FORMAT.md of swarm-ledger.
@@ -88,12 +90,7 @@ def create_repository(home: str, env: Env) -> None:
         if os.path.isdir(ledger):
             return
         draft = f"{home}/tmp/ledger-{env.rng.getrandbits(64):016x}"
-        for name in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "hooks"):
-            os.makedirs(f"{draft}/{name}")
-        env.disk.create(f"{draft}/HEAD", f"ref: refs/heads/{refs.BRANCH}\n".encode())
-        env.disk.create(f"{draft}/config", _CONFIG.encode())
-        for name in ("objects", "refs", ""):
-            env.disk.sync_directory(f"{draft}/{name}")
+        lay_out(draft, env)
         with contextlib.suppress(FileExistsError):
             try:
                 env.disk.rename(draft, ledger)
@@ -110,6 +107,21 @@ def create_repository(home: str, env: Env) -> None:
             env.disk.sync_directory(directory)
     except OSError as error:
         raise storage_error(error, "making the ledger") from error
+
+
+def lay_out(ledger: str, env: Env, *, make: bool = True) -> list[str]:
+    """Make what of a repository is not there, but objects and refs; its names. Raises OSError."""
+    files = {"HEAD": f"ref: refs/heads/{refs.BRANCH}\n", "config": _CONFIG}
+    lacking = [name for name in (*_DIRECTORIES, *files) if not os.path.exists(f"{ledger}/{name}")]
+    if lacking and make:
+        for name in lacking:
+            if name in files:
+                env.disk.create(f"{ledger}/{name}", files[name].encode())
+            else:
+                os.makedirs(f"{ledger}/{name}", exist_ok=True)
+        for name in ("objects", "refs", ""):
+            env.disk.sync_directory(f"{ledger}/{name}")
+    return lacking
 
 
 class GitStore:

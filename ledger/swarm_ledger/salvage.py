@@ -65,6 +65,9 @@ class _Salvage:
         """See `salvage`."""
         said = []
         bad = [name for name in self._names() if not self._is_sound(name)]
+        indexed = [name for name in bad if self._index(name)]
+        said += [f"the index of {name} was made anew from the pack" for name in indexed]
+        bad = [name for name in bad if name not in indexed]
         try:
             if remote is not None:
                 said.append(self._fetch(remote))
@@ -90,6 +93,17 @@ class _Salvage:
             git(self._ledger, "verify-pack", f"{self._packs}/{name}.idx")
         except Damaged:
             return False
+        return True
+
+    def _index(self, name: str) -> bool:
+        """Make the index of a pack anew; False where the pack itself is damaged."""
+        scratch = f"{self._home}/tmp/merge-{self._env.rng.getrandbits(64):016x}.idx"
+        try:
+            git(self._ledger, "index-pack", "-o", scratch, f"{self._packs}/{name}.pack")
+        except Damaged:
+            return False
+        self._env.disk.rename(scratch, f"{self._packs}/{name}.idx")
+        self._env.disk.sync_directory(self._packs)
         return True
 
     def _fetch(self, remote: Remote) -> str:
@@ -150,7 +164,8 @@ class _Salvage:
         disk = self._env.disk
         checksum, pack, index = encode_pack(objects, {})
         for suffix, data in ((".pack", pack), (".idx", index)):
-            path = f"{self._home}/tmp/{checksum}.{self._env.rng.getrandbits(48):012x}{suffix}"
+            # As merged packs are called: a leader that tidies up after a dead one leaves it to us.
+            path = f"{self._home}/tmp/merge-{self._env.rng.getrandbits(64):016x}{suffix}"
             disk.create(path, data)
             disk.rename(path, f"{self._packs}/pack-{checksum}{suffix}")
         disk.sync_directory(self._packs)

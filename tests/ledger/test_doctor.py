@@ -127,6 +127,58 @@ def test_what_a_damaged_pack_held_is_fetched_from_the_remote(
     git_store.submit(make_request(Put("b", "facts/b.md", b"b", None)))
 
 
+@pytest.mark.parametrize("remains", ["", "junk"])
+def test_a_damaged_index_is_made_anew_and_its_pack_stays(git_store: GitStore, make_request: Make, remains: str) -> None:
+    """Every index is damaged, the packs are sound: nothing is lost, and no pack is moved away."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    git_store.submit(make_request(Put("b", "facts/a.md", b"b", blob_id(b"a"))))
+    packs = _packs(git_store)
+    for pack in packs:
+        pack.with_suffix(".idx").chmod(0o644)
+        pack.with_suffix(".idx").write_text(remains)
+    os.unlink(f"{git_store.home}/state.db")
+    assert all(finding.mended for finding in git_store.doctor(fix=True))
+    assert git_store.doctor() == []
+    assert _packs(git_store) == packs
+    assert git_store.blob(blob_id(b"a")) == b"a"
+
+
+@pytest.mark.parametrize(
+    ("lost", "what"),
+    [("HEAD", "is gone"), ("config", "is gone"), ("config", "cannot be read"), ("objects/pack", "is gone")],
+)
+def test_what_else_makes_a_repository_is_written_anew(git_store: GitStore, lost: str, what: str) -> None:
+    """Without it no git reads the ledger, and no write can land."""
+    path = Path(f"{git_store.ledger}/{lost}")
+    if what == "cannot be read":
+        path.write_text("[[[")
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    assert f"{path} {what}" in [finding.what for finding in git_store.doctor()]
+    (finding, *_) = git_store.doctor(fix=True)
+    assert finding.what == f"{path} {what}" and finding.mended
+    if lost != "objects/pack":
+        assert git_store.doctor() == []
+
+
+def test_a_branch_that_names_a_commit_which_is_nowhere_can_go_on_from_the_newest_that_is_here(
+    git_store: GitStore, make_request: Make
+) -> None:
+    """The command that the doctor names does it."""
+    git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
+    tip = git_store.tip()
+    Path(f"{git_store.ledger}/refs/heads/swarm-ledger").write_text("1" * 40 + "\n")
+    advice = next(
+        one.advice for one in git_store.doctor(fix=True) if one.what == f"the branch's last commit {'1' * 40} is lost"
+    )
+    assert advice.endswith(f"`swarm git update-ref refs/heads/swarm-ledger {tip}`")
+    git(git_store.ledger, *advice.rpartition("swarm git ")[2].rstrip("`").split())
+    assert git_store.doctor() == []
+    git_store.submit(make_request(Put("b", "facts/a.md", b"b", blob_id(b"a"))))
+
+
 def test_a_remote_that_does_not_answer_is_said(git_store: GitStore, make_request: Make, tmp_path: Path) -> None:
     """The rest is mended all the same."""
     before = _packs(git_store)
