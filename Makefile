@@ -42,6 +42,14 @@ format: .venv/.made-to-test
 bench-writes: .venv/.made-to-test
 	$(BIN)/python -m bench.writes $(ARGS)
 
+# DATA=FILE names conversations in LoCoMo's JSON shape.
+bench-recall: .venv/.made
+	$(BIN)/python -m bench.recall --data "$(DATA)" $(ARGS)
+
+# Chooses the weights of the ranking anew, into indexes/swarm_indexes/weights.json.
+tune-recall: .venv/.made
+	$(BIN)/python -m bench.tune --data "$(DATA)" $(ARGS)
+
 bench-hands: .venv/.made-to-test
 	$(BIN)/python -m bench.hands $(ARGS)
 

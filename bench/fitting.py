@@ -12,10 +12,12 @@ import numpy as np
 from swarm_indexes.lexical import LexicalIndex
 from swarm_indexes.ranking import Weights
 
-__all__ = ["Sample", "chances", "fit", "samples"]
+__all__ = ["PER_QUESTION", "Sample", "chances", "fit", "model", "samples"]
 
 _RIDGE = 5.0
 _STEPS = 400
+PER_QUESTION = ("known",)
+"""Features that are the same for all candidates of a question: they rank nothing, but say whether there is an answer."""
 _CHANCE = ("known", "around_cover", "own_cover", "author", "asked_before")
 """Features of the best hit that say whether there is an answer at all."""
 
@@ -92,4 +94,5 @@ def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sam
 def model(names: Sequence[str], given: Sequence[Sample], unanswerable: Sequence[Sample] = ()) -> Weights:
     """The whole model from `given`; `unanswerable` are questions whose candidates hold no answer."""
     weights = fit(names, given)
-    return Weights(weights, chances(names, weights, [*given, *unanswerable]))
+    ranking = {name: weight for name, weight in weights.items() if name not in PER_QUESTION}
+    return Weights(ranking, chances(names, weights, [*given, *unanswerable]))

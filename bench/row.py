@@ -14,6 +14,8 @@ class Context:
 
     directory: str
     quick: bool
+    data: str = ""
+    """A file to measure with, where the rows are of one."""
 
     def pick(self, full: int, quick: int) -> int:
         """`full`, or `quick` where a rough answer will do."""

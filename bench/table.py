@@ -25,8 +25,17 @@ Beside = Callable[[str], list[dict[str, Any]]]
 """Figures that others left in a directory."""
 
 
-def main(name: str, about: str | None, rows: Mapping[str, Row], beside: Beside = lambda directory: []) -> int:
+def main(
+    name: str,
+    about: str | None,
+    rows: Mapping[str, Row],
+    beside: Beside = lambda directory: [],
+    *,
+    data: bool = False,
+) -> int:
     """Measure `rows` into .bench/<name>.json, for `python -m bench.<name>`, and show them with the figures `beside` it.
+
+    With `data` the rows measure with a file, which --data names.
 
     0 when every figure that has a target meets it, 1 when one does not, 130 when interrupted.
     """
@@ -36,6 +45,8 @@ def main(name: str, about: str | None, rows: Mapping[str, Row], beside: Beside =
     parser.add_argument("--resume", action="store_true", help="keep the rows of this commit that are in the JSON")
     parser.add_argument("--json", default=f".bench/{name}.json", metavar="FILE", help="where to (default: %(default)s)")
     parser.add_argument("--dir", help="measure in this directory (default: the temporary directory, if on a disk)")
+    if data:
+        parser.add_argument("--data", required=True, metavar="FILE", help="conversations in LoCoMo's JSON shape")
     options = parser.parse_args()
     base = options.dir or machine.roomy_directory()
     commit = _commit()
@@ -55,7 +66,7 @@ def main(name: str, about: str | None, rows: Mapping[str, Row], beside: Beside =
             began = time.monotonic()
             work = f"{directory}/{row}"
             os.makedirs(work)
-            outcome = rows[row](Context(work, options.quick))
+            outcome = rows[row](Context(work, options.quick, os.path.abspath(options.data) if data else ""))
             shutil.rmtree(work)
             report["rows"][row] = {**outcome.as_json(), "seconds": round(time.monotonic() - began, 1)}
             _save(options.json, report)

@@ -81,13 +81,14 @@ class LexicalIndex:
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
             question = _understood(db, query, self._env.now())
             self.terms_left_out = question.left_out
-            facets = "".join(f'facets : "{facet(field, value)}" AND ' for field, value in equal.items())
+            conditions = {field: _condition(db, field, value) for field, value in equal.items()}
+            facets = "".join(f"{condition} AND " for condition in conditions.values())
             hits = _ranked(db, question, facets, span, k, self._model or weights()) if question.terms else []
             if not hits and (question.spans or not question.terms):
                 spoken = span or (question.spans[0] if question.spans else None)
                 if not equal and spoken is None:
                     raise BadInput("nothing to search for: give a word that is not a stop word, or a filter.")
-                hits = [to_hit(row) for row in _newest(db, equal, spoken, k)]
+                hits = [to_hit(row) for row in _newest(db, equal, conditions, spoken, k)]
             db.execute("COMMIT")
             return hits
 
@@ -171,8 +172,26 @@ class LexicalIndex:
         return touched
 
 
+def _condition(db: sqlite3.Connection, field: str, value: str) -> str:
+    """The FTS5 expression for `field` = `value`; an entity is also what goes by that name elsewhere, or went by it."""
+    tokens = [facet(field, value)]
+    if field == "entity":
+        slug = value.removeprefix("entity-").partition("-")[2] if value.startswith("entity-") else value
+        pages = db.execute(
+            "SELECT id FROM entry WHERE n IN (SELECT rowid FROM words WHERE words MATCH ?) ORDER BY id",
+            (f'facets : "{facet("alias", slug)}"',),
+        )
+        tokens += [facet(field, id) for (id,) in pages]
+    listed = " OR ".join(f'"{token}"' for token in dict.fromkeys(tokens))
+    return f"facets : ({listed})"
+
+
 def _newest(
-    db: sqlite3.Connection, equal: dict[str, str], span: tuple[float, float] | None, k: int
+    db: sqlite3.Connection,
+    equal: dict[str, str],
+    conditions: dict[str, str],
+    span: tuple[float, float] | None,
+    k: int,
 ) -> list[tuple[Any, ...]]:
     columns = {"kind": "kind", "by": "by_"}
     where = ["moment BETWEEN ? AND ?"] if span else []
@@ -183,7 +202,7 @@ def _newest(
             values.append(clean(value))
         else:
             where.append("entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)")
-            values.append(f'facets : "{facet(field, value)}"')
+            values.append(conditions[field])
     order = "ORDER BY moment DESC, id, entry.n LIMIT ?"
     return fetch(db, f"{' AND '.join(where)} {order}", (*values, k))
 

@@ -11,6 +11,7 @@ from swarm_ledger import ids, logbook
 from swarm_ledger.errors import BadInput
 from swarm_ledger.times import format_time
 
+from .mentions import mentioned
 from .moments import moment_of
 from .terms import clean, facet, pieces
 
@@ -99,6 +100,7 @@ def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
             _text(fields.get("key")),
         ],
         paths=[*own, *_texts(fields.get("scope")), *_cited(fields.get("citations"))],
+        aliases=[_text(fields.get("title")), *_texts(fields.get("aliases"))] if kind == "entity" else [],
     )
     return [row], flaw
 
@@ -124,6 +126,7 @@ def _log_row(found: logbook.LogEntry, path: str, place: int) -> Row:
         body=found.text,
         names=[*entities, *_texts(meta.get("tags"))],
         paths=_cited(meta.get("citations")),
+        aliases=[],
     )
     # What was imported has one moment for a whole sitting; its refs (turn 9, turn 10) then say the order.
     numbered = _NUMBER.sub(lambda match: match[0].rjust(9, "0"), ref)
@@ -150,11 +153,13 @@ def _row(
     body: str,
     names: list[str],
     paths: list[str],
+    aliases: list[str],
 ) -> Row:
     tokens = [facet("kind", kind), facet("by", by)]
     tokens += (facet("room", name) for name in rooms(room))
     tokens += (facet("to", name) for name in to)
-    tokens += (facet("entity", name) for name in dict.fromkeys(_keys(entities)))
+    tokens += (facet("alias", name) for name in dict.fromkeys(_keys(aliases)))
+    tokens += (facet("entity", name) for name in dict.fromkeys(_keys([*entities, *mentioned(f"{title}\n{body}")])))
     title, body, named, about = clean(title), clean(body), _lines(names), _lines(paths)
     return Row(
         id=identity,

@@ -2,6 +2,7 @@
 
 conversation  turns of a conversation (LoCoMo's JSON) as log entries of their speakers, with the time they were said
 jsonl         what `swarm export` printed, with its ids, authors and times; - reads standard input
+git-history   commits of a repository as log entries of their authors, the files they touched as entities
 folder        markdown files, with front matter or without, as facts; the first heading is the title
 project       plan/*.md as plans, overview-memory.md as facts, agent-logs/ as log entries of those agents
 """
@@ -20,13 +21,14 @@ from .output import counted, say, say_json
 EXAMPLE = """
 swarm import conversation talks.json
 swarm import jsonl ledger.jsonl
+swarm import git-history .
 swarm import folder docs/notes --dry-run
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The format and the file."""
-    parser.add_argument("format", choices=["conversation", "jsonl", "folder", "project"])
+    parser.add_argument("format", choices=["conversation", "jsonl", "git-history", "folder", "project"])
     parser.add_argument("file", metavar="PATH")
     parser.add_argument("--dry-run", action="store_true", help="folder, project: say what would be written")
 
@@ -44,6 +46,10 @@ def run(call: Call) -> int:
         from swarm.talks import import_conversations
 
         done = import_conversations(call.swarm, options.file)
+    elif options.format == "git-history":
+        from swarm.githistory import import_git_history
+
+        done = import_git_history(call.swarm, options.file)
     elif options.file == "-":
         done = import_entries(call.agent, call.swarm.store, sys.stdin.buffer)
     else:

@@ -1,0 +1,35 @@
+"""`python -m bench.tune --data FILE`: choose the weights of the ranking anew, where the package reads them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+
+import swarm_indexes
+
+from .conversations import tuned
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Fit on all conversations of the file; 0."""
+    parser = argparse.ArgumentParser(prog="python -m bench.tune", description=__doc__)
+    parser.add_argument("--data", required=True, metavar="FILE", help="conversations in LoCoMo's JSON shape")
+    parser.add_argument("--out", metavar="FILE", help="where to (default: weights.json of the package)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="swarm-tune-") as directory:
+        found = tuned(directory, options.data)
+    target = options.out or os.path.join(os.path.dirname(str(swarm_indexes.__file__)), "weights.json")
+    with open(target, "w", encoding="utf-8") as file:
+        json.dump({"features": found.features, "chance": found.chance}, file, indent=1)
+        file.write("\n")
+    print(f"{target}: {len(found.features)} features")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

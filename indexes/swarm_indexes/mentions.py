@@ -1,0 +1,31 @@
+"""What a text mentions, found with no model and in time linear in its length: paths, issues, commits and agents."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["mentioned"]
+
+_MENTION = re.compile(
+    r"(?<![\w./@#-])(?:"
+    r"((?:[\w.-]+/)+[\w.-]*\w|[\w-]+\.[a-z]{1,5}(?!\w|[./-]\w))"  # a path, or a file's name
+    r"|(\#[0-9]{1,9})(?!\w)"
+    r"|(@[a-z0-9][a-z0-9._-]*[a-z0-9])"
+    r"|([0-9a-f]{7,40})(?!\w|[./-]\w)"
+    r")"
+)
+_MOST = 64
+"""Of one entry, so that a list of files is no list of postings."""
+
+
+def mentioned(text: str) -> list[str]:
+    """What `text` mentions, once each, in lower case: "src/auth.py", "#12", "@ada", "1f3c9d2"."""
+    found: dict[str, None] = {}
+    for match in _MENTION.finditer(text):
+        commit = match[4]
+        if commit and (commit.isdigit() or commit.isalpha()):
+            continue  # a number, or a word of the letters a to f
+        found[match[0].lower()] = None
+        if len(found) == _MOST:
+            break
+    return list(found)
