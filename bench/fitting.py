@@ -17,7 +17,7 @@ __all__ = ["PER_QUESTION", "Sample", "chances", "fit", "model", "samples"]
 _RIDGE = 5.0
 _STEPS = 400
 PER_QUESTION = ("known",)
-"""Features that are the same for all candidates of a question: they rank nothing, but say whether there is an answer."""
+"""Features that all candidates of a question share: they rank nothing, but say whether there is an answer."""
 _CHANCE = ("known", "around_cover", "own_cover", "author", "asked_before")
 """Features of the best hit that say whether there is an answer at all."""
 

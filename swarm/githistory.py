@@ -93,10 +93,10 @@ def _pages(swarm: Swarm, newest: dict[str, str], by: AgentName | None) -> None:
     for old, new in newest.items():
         if old != new:
             aliases.setdefault(new, []).append(old)
-    for path, old in aliases.items():
+    for path, names in aliases.items():
         entity = _entity(path)
         if agent and entity and not _there(agent.store, entity):
-            agent.remember(path, kind="entity", type="file", fields={"aliases": sorted(old)})
+            agent.remember(path, kind="entity", type="file", fields={"aliases": sorted(names)})
 
 
 def _there(store: Store, entity: str) -> bool:
