@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from swarm_ledger.errors import NotFound, Refused
+from swarm_ledger.errors import BadInput, NotFound, Refused
 
 from .call import Call
 from .output import say, say_json
@@ -35,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Do it."""
+    if (call.options.what == "hook") != (call.options.hook is not None):
+        raise BadInput("the name of a hook goes with `hook`, and with nothing else: git's hooks run that.")
     if call.options.what == "hook":
         return _hook(call)
     from swarm import hooks

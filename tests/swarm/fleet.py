@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from swarm import Swarm
+
 from .conftest import Ran
 
 __all__ = ["Fleet"]
@@ -29,10 +31,12 @@ class Fleet:
         self.git(seed, "commit", "--quiet", "-m", "begin")
         if bare:
             self.git(seed, "push", "--quiet", str(self.main), "main")
-        self.swarm(self.main, "init", **environment)
+        home = environment.get("SWARM_HOME")
+        Swarm.init(str(self.main), home).close()
         for name in ("ada", "bob"):
             self.git(self.main, "worktree", "add", "--quiet", "-b", name, str(directory / name), "main")
-            self.swarm(directory / name, "join", name, **environment)
+            with Swarm.open(str(directory / name), home) as swarm:
+                swarm.join(name)
         self.ada, self.bob = directory / "ada", directory / "bob"
 
     def git(self, where: Path, *arguments: str, expect: int | None = 0, **environment: str) -> Ran:
@@ -49,9 +53,12 @@ class Fleet:
         whole.parent.mkdir(parents=True, exist_ok=True)
         whole.write_text(text)
 
-    def own(self, where: Path, *lines: str, seconds: float = 900, **environment: str) -> None:
+    def own(self, where: Path, *lines: str, seconds: float = 900, home: str | None = None) -> None:
         """Let the agent of a worktree own `lines`."""
-        self.swarm(where, "own", *lines, f"--ttl={seconds}", **environment)
+        with Swarm.open(str(where), home) as swarm:
+            agent = swarm.agent()
+            assert agent
+            agent.own(*lines, ttl=seconds)
 
     def edit(self, where: Path, path: str = "src/auth/login.py", text: str = "changed\n") -> None:
         """Add a line to a file and stage it."""

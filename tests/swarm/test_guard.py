@@ -82,7 +82,9 @@ def test_a_lease_that_ran_out_refuses_nobody(fleet: Fleet) -> None:
 
 
 def test_what_was_released_handed_over_or_stolen_is_the_new_owners(fleet: Fleet) -> None:
-    """The guard asks anew each time; who had it before is refused in turn."""
+    """The guard asks anew each time; who had it before is refused in turn. All by commands."""
+    fleet.swarm(fleet.ada, "release")
+    fleet.swarm(fleet.ada, "own", "path:src/auth/**", "--ttl", "60")
     fleet.edit(fleet.bob)
     fleet.refused(fleet.bob, "commit", "-m", "x")
     fleet.swarm(fleet.bob, "steal", "path:src/auth/**", "--why", "she is away")
@@ -314,7 +316,7 @@ def test_a_cherry_pick_that_stopped_is_refused_when_it_goes_on(fleet: Fleet) -> 
     fleet.refused(fleet.bob, "cherry-pick", "--continue", GIT_EDITOR="true")
 
 
-WAYS = ["no-verify", "rebase", "cherry-pick", "revert", "am", "fast-forward", "hooks off", "plumbing"]
+WAYS = ["no-verify", "rebase", "cherry-pick", "revert", "am", "fast-forward", "reset", "hooks off", "plumbing"]
 
 
 def sneak(fleet: Fleet, way: str) -> None:
@@ -353,6 +355,8 @@ def sneak(fleet: Fleet, way: str) -> None:
     elif way == "fast-forward":
         other(fleet)
         fleet.git(bob, "merge", "--ff-only", "other")
+    elif way == "reset":
+        fleet.git(bob, "reset", "--quiet", "--hard", other(fleet))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -398,6 +402,18 @@ def test_a_push_of_what_the_owner_does_not_have_is_refused_in_every_form(fleet: 
     ):
         fleet.refused(fleet.bob, "push", *arguments)
     assert fleet.git(fleet.bob, "ls-remote", remote).out == ""
+
+
+def test_a_commit_from_before_the_lease_waits_too(fleet: Fleet, tmp_path: Path) -> None:
+    """While a lease is live nobody else's change lands, whenever it was made; then it does."""
+    fleet.git(tmp_path, "init", "--quiet", "--bare", "remote")
+    fleet.edit(fleet.bob, "src/shop.py")
+    fleet.allowed(fleet.bob, "commit", "-m", "nobody owns it")
+    fleet.own(fleet.ada, "path:src/shop.py")
+    done = fleet.git(fleet.bob, "push", str(tmp_path / "remote"), "bob", expect=1)
+    assert "is owned by ada (path:src/shop.py) until 20" in done.err
+    fleet.swarm(fleet.ada, "release", "path:src/shop.py")
+    fleet.allowed(fleet.bob, "push", "--quiet", str(tmp_path / "remote"), "bob")
 
 
 def test_two_agents_in_one_worktree_are_told_apart_at_the_push(fleet: Fleet, tmp_path: Path) -> None:

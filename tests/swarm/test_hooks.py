@@ -90,6 +90,13 @@ def test_outside_a_repository_there_is_nothing_to_guard(fleet: Fleet, tmp_path: 
     assert done.err == "swarm: not inside a git repository: there are no commits to guard.\n"
 
 
+def test_a_hook_is_named_where_one_is_meant(fleet: Fleet) -> None:
+    """`hook` alone, a hook that is none of ours, and a hook behind another word are exit code 2."""
+    for arguments in (["hook"], ["hook", "post-commit"], ["install", "pre-push"], ["hook", "pre-commit", "--x"]):
+        fleet.swarm(fleet.main, "guard", *arguments, expect=2)
+    assert not (fleet.main / ".git/hooks/pre-push").exists()
+
+
 def test_hooks_that_were_there_run_first_and_decide_too(fleet: Fleet) -> None:
     """With their arguments and input; where one refuses, git stops as before; uninstall puts them back as they were."""
     directory = fleet.main / ".git/hooks"
@@ -272,7 +279,7 @@ def test_a_ledger_kept_elsewhere_is_asked_by_the_hooks(user: Path, tmp_path: Pat
     """SWARM_HOME at the time of installing is remembered, for processes that are started without it."""
     home = {"SWARM_HOME": str(tmp_path / "home of leases")}
     fleet = Fleet(tmp_path, **home)
-    fleet.own(fleet.ada, "path:src/auth/**", **home)
+    fleet.own(fleet.ada, "path:src/auth/**", home=home["SWARM_HOME"])
     fleet.swarm(fleet.main, "guard", "install", **home)
     guarded(fleet, fleet.bob)
 
