@@ -13,11 +13,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from swarm import Agent, Swarm
-from swarm.anchor import Text, anchor_of, split_lines
-from swarm.codetree import CodeTree, holders_of
-from swarm.evidence import anchored
+from swarm.anchor import Text, anchor_of, fields_of, split_lines
+from swarm.codetree import CodeTree, holders_of, texts
 from swarm.judge import in_place, judge, settle
 from swarm.verdicts import Evidence
 from swarm_ledger.entry import Document
@@ -65,13 +65,13 @@ def releases(context: Context) -> Outcome:
     for pair in RELEASES:
         files = [python_files(fetch(one, context.directory)[0], 1) for one in pair]
         old, new = ({path: split_lines(data) for path, data in one.items()} for one in files)
-        texts, now = ({path: Text(b"", lines) for path, lines in one.items()} for one in (old, new))
-        held, holds = _holding(texts), _holding(now)
+        were, now = ({path: Text(b"", lines) for path, lines in one.items()} for one in (old, new))
+        held, holds = _holding(were), _holding(now)
         slow, rng = Slow(old, new), random.Random(11)
         for _ in range(context.pick(500, 60) // len(RELEASES)):
             path, first, last = _span(rng, old)
-            anchor = anchor_of(path, texts[path], first, last)
-            anchor = settle(anchor, texts[path], [(one, texts[one]) for one in holders_of(anchor, held)])
+            anchor = anchor_of(path, were[path], first, last)
+            anchor = settle(anchor, were[path], [(one, were[one]) for one in holders_of(anchor, held)])
             own = now.get(path)
             if own and in_place(anchor, own):
                 said, place = "fresh", (path, first, last)
@@ -186,16 +186,16 @@ def _record(swarm: Swarm, agent: Agent, number: int, *, one_each: bool = False) 
         path: text.lines for path in tree.files if path.endswith(".py") if (text := tree.text(path)) and text.lines
     }
     spans = [_span(rng, lines) for _ in range(number)]
+    held = {path: Text(b"", lines[path]) for path in {path for path, _, _ in spans}}
+    anchors = [anchor_of(path, held[path], first, last) for path, first, last in spans]
     cites = []
-    for path, first, last in spans:
-        text = tree.text(path)
-        assert text is not None
-        cites.append(anchored(tree, path, text, first, last))
+    for anchor, paths in zip(anchors, tree.holders(anchors), strict=True):
+        own = tree.text(anchor.path)
+        assert own is not None
+        cites.append({**fields_of(settle(anchor, own, texts(tree, paths))), "commit": tree.commit})
     tree.close()
-    at, step, ops = swarm.env.now(), 1 if one_each else 10, []
-    from datetime import UTC, datetime
-
-    moment = datetime.fromtimestamp(int(at), UTC)
+    step, ops = 1 if one_each else 10, []
+    moment = datetime.fromtimestamp(int(swarm.env.now()), UTC)
     for start in range(0, number, step):
         id = new_id("fact", moment, rng)
         about = {"id": id, "kind": "fact", "title": f"Fact {start}", "by": "ada", "at": format_time(moment), "rev": 1}
