@@ -6,6 +6,7 @@ said is that the evidence is unchanged, never that a fact is true.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from .codetree import CodeTree
 
 __all__ = ["Evidence", "Verdict", "rivals"]
+
+_FEW = 500
+_LINES = re.compile(r'"lines": \[([0-9]+), ([0-9]+)\]')
+"""As FactIndex writes them."""
 
 
 class Verdict(NamedTuple):
@@ -121,8 +126,9 @@ class Evidence:
         found = dict(_judged(tree, new))
         if found or left:
             kept = {(row.digest, source): verdict for row, source, verdict in found.values()}
-            kept |= {(digest, tree.root): known[digest] for digest in left if digest in known}
-            kept |= {(digest, tree.root): one[2] for digest, one in found.items()}
+            if len(wanted) <= _FEW:  # the next one to ask for these need not even list the tree
+                kept |= {(digest, tree.root): known[digest] for digest in left if digest in known}
+                kept |= {(digest, tree.root): one[2] for digest, one in found.items()}
             self._index.note(kept, tree.root)
         known |= {digest: one[2] for digest, one in found.items()}
         return {digest: self._by_hand(wanted[digest], verdict) for digest, verdict in known.items()}
@@ -224,8 +230,7 @@ def _found(tree: CodeTree, anchor: Anchor, flaw: str, paths: Sequence[str]) -> K
 
 
 def _named(row: Cited) -> str:
-    fields = row.fields()
     if row.kind == "path":
-        lines = fields.get("lines")
-        return f"{row.path}:{'-'.join(map(str, lines))}" if isinstance(lines, list) else row.path
-    return str(fields.get(row.kind, "?"))
+        lines = _LINES.search(row.data)
+        return f"{row.path}:{lines[1]}-{lines[2]}" if lines else row.path
+    return str(row.fields().get(row.kind, "?"))
