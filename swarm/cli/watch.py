@@ -40,10 +40,22 @@ def run(call: Call) -> int:
             say_json({"problem": name, "why": why}) if call.json else say(f"not taken in: {name}: {why}")
         sys.stdout.flush()
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True  # an exception alone may come where Python drops it
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     if not call.json:
         say(f"Watching {view.root}; Ctrl-C ends it.")
         sys.stdout.flush()
+
+    def note(text: str) -> None:
+        print(f"swarm: {text}", file=sys.stderr, flush=True)
+
     with contextlib.suppress(KeyboardInterrupt):
-        watch(swarm, view, told, lambda text: print(f"swarm: {text}", file=sys.stderr, flush=True), acting=call.name)
+        watch(swarm, view, told, note, until=lambda: ended, acting=call.name)
     return 0
