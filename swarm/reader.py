@@ -120,21 +120,37 @@ class Reader:
                 self.session.saw([(place, shown.version)], self._env.now())
         return shown
 
-    def recall(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10, least: float = 0.0) -> list[Hit]:
+    def recall(
+        self,
+        query: str,
+        filters: Filters = EVERYTHING,
+        *,
+        k: int = 10,
+        least: float = 0.0,
+        as_of: str | None = None,
+    ) -> list[Hit]:
         """The `k` entries that match `query` best, best first; those shown whole are noted as read by this session.
 
         Those whose chance to answer is below `least` are left out: none may be good enough. A fact whose evidence
         changed or is gone on the branch of this worktree, or that others contest, has half the chance it would have.
         Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
-        `filters.entity` may be written as in a mention. Raises BadInput, StorageError.
+        `filters.entity` may be written as in a mention. `as_of`, a time as --since takes it or as people say it, asks
+        what was recorded by then: hits are the versions of then, and are neither judged nor noted as read. Raises
+        BadInput, StorageError.
         """
         with self._recorded("recall", (), query) as found:
             if filters.entity:
                 filters = filters._replace(entity=sought(filters.entity))
-            hits = self._demoted(self._swarm.index.search(query, filters, k=k))
+            if as_of is not None:
+                from .past import moment_spoken, recall_as_of
+
+                moment = moment_spoken(as_of, self._env.now())
+                hits = recall_as_of(self._store, self._swarm.index, self._env, query, filters, moment, k)
+            else:
+                hits = self._demoted(self._swarm.index.search(query, filters, k=k))
             hits = [hit for hit in hits if hit.score is None or hit.score >= least]
             found += [hit.id for hit in hits]
-            if self.session:
+            if self.session and as_of is None:
                 whole = [(hit.id if hit.kind == "log" else hit.path, BlobId(hit.version)) for hit in hits if hit.whole]
                 self.session.saw(whole, self._env.now())
         return hits

@@ -51,6 +51,8 @@ class Hit(NamedTuple):
     """Whether `snippet` is all of its body, as it stands."""
     shares: Mapping[str, float] = _NOTHING
     """What made it rank where it does: feature → its part. Parts of two hits of one search compare."""
+    until: str | None = None
+    """Of a version of a past moment that holds no more: when another took its place, or it was taken out."""
 
 
 def fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:

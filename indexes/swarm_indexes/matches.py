@@ -23,7 +23,9 @@ DECAY = (1.0, 0.7, 0.5, 0.35)
 POOL = 100
 """How many of the best by BM25 are looked at more closely, where rows are many."""
 
-_FEW = 4000
+_FEW = 2000
+_CLOSE = 600
+"""Of how many rows all features are looked at; others follow in the order of the matches around them."""
 _REACH = len(DECAY) - 1
 _K1 = 1.2
 
@@ -154,7 +156,11 @@ def match(
     if facets or within:
         pool = _allowed(db, pool, facets, within, values)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
-    return Matches(found, pool, spots, order, absent)
+    matches = Matches(found, pool, spots, order, absent)
+    if len(pool) > _CLOSE and not order:
+        matches.order = _ordered(db, {n: -matches.window(n)[0] for n in pool})
+        matches.pool = matches.order[:_CLOSE]
+    return matches
 
 
 def _ordered(db: sqlite3.Connection, scores: dict[int, float]) -> list[int]:

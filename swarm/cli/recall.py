@@ -36,6 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="TIME", help="only up to then, a date being the whole day; as --since")
     parser.add_argument(
+        "--as-of",
+        metavar="TIME",
+        help='what was recorded by then, in its words of then: a date, a time, "last Tuesday"',
+    )
+    parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="P", help="leave out what answers with a lesser chance, 0 to 1"
     )
     parser.add_argument("--explain", action="store_true", help="show what made each hit rank where it does")
@@ -49,8 +54,11 @@ def run(call: Call) -> int:
     filters = Filters(*(getattr(options, name) for name in Filters._fields))
     if not 0.0 <= options.min_score <= 1.0:
         raise BadInput(f"--min-score {options.min_score}: a chance is from 0 to 1.")
-    hits = call.reader.recall(" ".join(options.query), filters, k=options.k, least=options.min_score)
-    facts = [hit.id for hit in hits if hit.kind in ("fact", "reflection")]
+    hits = call.reader.recall(
+        " ".join(options.query), filters, k=options.k, least=options.min_score, as_of=options.as_of
+    )
+    judged = ("fact", "reflection") if options.as_of is None else ()
+    facts = [hit.id for hit in hits if hit.kind in judged]
     standings = call.swarm.evidence.of(facts) if facts else {}
     for number, hit in enumerate(hits, 1):
         standing = standings.get(hit.id)
@@ -65,6 +73,7 @@ def run(call: Call) -> int:
             f"to {', '.join(hit.to)}" if hit.to else "",
             hit.at,
             f"valid from {hit.valid_from}" if hit.valid_from else "",
+            f"until {hit.until}" if hit.until else "",
             hit.status,
             f"superseded by {', '.join(hit.superseded_by)}" if hit.superseded_by else "",
             stands(standing._replace(expired=standing.expired and not hit.superseded_by)) if standing else "",
