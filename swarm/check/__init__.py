@@ -15,6 +15,7 @@ from .contested import contested
 from .derived import derived
 from .evidence import evidence
 from .expired import expired
+from .fenced import fenced
 from .finding import Finding, Report
 from .history import history
 from .linked import linked
@@ -30,7 +31,7 @@ __all__ = ["CHECKS", "Branch", "Check", "Finding", "Report", "Subject", "check"]
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (structure, linked, history, evidence, contested, expired, derived, owned)
+CHECKS: tuple[Check, ...] = (structure, linked, history, fenced, evidence, contested, expired, derived, owned)
 """In the order in which their findings are shown. A new check is a module with one function, and a name here."""
 
 

@@ -187,7 +187,8 @@ class Simulation:
     def meanwhile(self, other: Actor) -> None:
         what = self.rng.random()
         if what < 0.25:
-            self.sleep(TTL + 1)
+            if not self.forked:  # the parent would not know
+                self.sleep(TTL + 1)
         elif what < 0.3:
             self.lose()
         elif what < 0.33:
@@ -202,7 +203,7 @@ class Simulation:
                     tokens = coherence.own(table, lines, me, TTL, directory.now())
                 else:
                     tokens, _ = coherence.steal(table, lines, me, TTL, directory.now())
-                self.grant(me.session, [(token.line, str(token)) for token in tokens])
+                self.grant(me.session, [(token.line, str(token)) for token in tokens], self.generation)
                 other.agent.session.hold(tokens)
 
     def lose(self) -> None:
@@ -314,15 +315,16 @@ class Simulation:
         actor.context[shown.path] = shown.version
 
     def own(self, actor: Actor) -> None:
+        before = self.generation  # a theft is logged before it is answered, and much may happen meanwhile
         lines = self.rng.choice(([self.document()], list(DOCUMENTS), [self.rng.choice(GLOBS)]))
         if self.rng.random() < 0.2:
             granted = [actor.agent.steal(lines[0], "it is needed", ttl=TTL)]
         else:
             granted = actor.agent.own(*lines, ttl=TTL)
-        self.granted(actor, granted)
+        self.granted(actor, granted, before)
 
-    def granted(self, actor: Actor, granted: list[Granted]) -> None:
-        self.grant(actor.agent.session.id, [(one.line, one.token) for one in granted])
+    def granted(self, actor: Actor, granted: list[Granted], before: int) -> None:
+        self.grant(actor.agent.session.id, [(one.line, one.token) for one in granted], before)
         actor.context |= {path_of(one.line): one.version for one in granted if one.version}
 
     def edit(self, actor: Actor) -> None:
@@ -366,13 +368,13 @@ class Simulation:
         if self.rng.random() < 0.3:
             self.lose()
 
-    def grant(self, session: str, tokens: list[tuple[Line, str]]) -> None:
-        """No token is issued twice, and generations only grow: I3."""
+    def grant(self, session: str, tokens: list[tuple[Line, str]], after: int) -> None:
+        """No token is issued twice, and generations are never below that which was `after` the last grant: I3."""
         for line, text in tokens:
             generation = int(text.partition(".")[0])
-            if generation < self.generation or self.issued.setdefault(text, (session, line)) != (session, line):
-                raise Violation(f"I3: token {text} of {line} is issued after {self.generation} and {self.issued}")
-            self.generation = generation
+            if generation < after or self.issued.setdefault(text, (session, line)) != (session, line):
+                raise Violation(f"I3: token {text} of {line} is issued after {after} and {self.issued}")
+            self.generation = max(self.generation, generation)
 
     # What must hold
 
@@ -448,7 +450,7 @@ class Simulation:
         self.sleep(TTL + 1)
         actor = self.rng.choice(self.actors)
         try:
-            self.granted(actor, actor.agent.own(*DOCUMENTS, GLOBS[2], ttl=TTL))
+            self.granted(actor, actor.agent.own(*DOCUMENTS, GLOBS[2], ttl=TTL), self.generation)
         except SwarmError as error:
             raise Violation(f"I8: {error}") from error
 

@@ -9,8 +9,11 @@ import pytest
 from swarm import Agent, Swarm
 from swarm.check import check
 from swarm_ledger import logbook
+from swarm_ledger.coherence import Token
+from swarm_ledger.decide import trailers
+from swarm_ledger.lines import Line
 from swarm_ledger.objects import blob_id
-from swarm_ledger.store import BlobId, Commit, CommitId, Delete, Op, Put, Version
+from swarm_ledger.store import BlobId, Commit, CommitId, Delete, Op, Put, Request, Version
 
 
 def found(agent: Agent) -> list[tuple[str, str, str]]:
@@ -235,3 +238,48 @@ def test_a_tree_that_history_does_not_lead_to(memory_swarm: Callable[[str], Swar
     ada.commit("remove", ops)
     swarm.store._files[done.path] = Version(done.path, BlobId("0" * 40), text().encode())  # type: ignore[attr-defined]
     assert ("error", "state", "is not what history says it is; run `swarm doctor`") in found(ada)
+
+
+def shown(ada: Agent, session: str, line: str, token: tuple[int, int], base: BlobId, text: bytes) -> BlobId:
+    """A commit as no store of ours lets through: under a token that no directory gave out."""
+    store = ada._swarm.store
+    path = "plan/p.md"
+    fences = (Token(Line(line), *token),)
+    at = 1_795_258_443
+    op = Put("plan-p", path, text, base)
+    commits: list[Commit] = store._commits  # type: ignore[attr-defined]
+    request = Request(f"r{len(commits)}", "ada", session, at, "write", (op,), fences=fences)
+    blob = blob_id(text)
+    store._blobs[blob] = text  # type: ignore[attr-defined]
+    store._files[path] = Version(path, blob, text)  # type: ignore[attr-defined]
+    id = CommitId(f"{len(commits):040x}")
+    commits.append(Commit(id, (commits[-1].id,), "ada", at, "write", tuple(trailers(request)), ((path, blob),)))
+    return blob
+
+
+def test_leases_that_were_kept_leave_nothing_to_find(ada: Agent, bob: Agent) -> None:
+    """Owned, edited, handed over, edited."""
+    plan = ada.remember("P", kind="plan")
+    ada.own(plan.id)
+    ada.edit(plan.id, "one")
+    ada.handoff(plan.id, "bob")
+    bob.show(plan.id)
+    bob.edit(plan.id, "two")
+    assert found(ada) == []
+
+
+def test_tokens_that_two_had_or_that_go_back_are_found(ada: Agent) -> None:
+    """And one for a line that the commit does not write."""
+    plan = ada.remember("P", kind="plan")
+    assert plan.version
+    text = b"---\nid: plan-p\nkind: plan\ntitle: P\nby: ada\nat: 2026-11-21T10:54:03Z\nrev: %d\n---\n"
+    base = shown(ada, "s1", "plan-p", (7, 2), plan.version, text % 2)
+    assert found(ada) == []
+    base = shown(ada, "s2", "plan-p", (7, 2), base, text % 3)
+    base = shown(ada, "s1", "plan-p", (7, 1), base, text % 4)
+    shown(ada, "s1", "plan-q", (7, 3), base, text % 5)
+    assert [message for _, rule, message in found(ada) if rule == "fence"] == [
+        "shows token 7.2, which session s1 had",
+        "writes plan-p under 7.1, after 7.2",
+        "shows a token for plan-q, which it does not write",
+    ]
