@@ -10,9 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from swarm import Swarm
-from swarm.agent import Agent
-
 from . import fleet, ledgers, venvs
 from .row import Context, Outcome
 
@@ -100,12 +97,12 @@ def pairs(context: Context) -> Outcome:
 def _ours(directory: str, seconds: float) -> dict[str, float]:
     repository = f"{directory}/repository"
     swarm = ledgers.make(repository)
-    _agent(swarm, "others").own(*(f"path:held/{number}/**" for number in range(_HELD)), ttl=86_400)
+    ledgers.agent(swarm, "others").own(*(f"path:held/{number}/**" for number in range(_HELD)), ttl=86_400)
     swarm.close()
 
     def work(number: int, start: Callable[[], None], did: fleet.Did) -> None:
         swarm = ledgers.open_with(repository)
-        agent = _agent(swarm, f"agent-{number}")
+        agent = ledgers.agent(swarm, f"agent-{number}")
         line = f"path:src/{number}/**"
 
         def pair() -> None:
@@ -139,13 +136,6 @@ def _peer(directory: str, seconds: float) -> dict[str, float]:
     given = {"directory": directory, "processes": PROCESSES, "seconds": seconds}
     answer = venvs.run("peer_pairs.py", given)
     return {name: float(value) for name, value in answer.items() if isinstance(value, int | float)}
-
-
-def _agent(swarm: Swarm, name: str) -> Agent:
-    agent = swarm.agent(name)
-    if agent is None:
-        raise RuntimeError(f"no session for {name}")
-    return agent
 
 
 def _until(seconds: float, start: Callable[[], None], did: fleet.Did, pair: Callable[[], None]) -> None:

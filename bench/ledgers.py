@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 
+from swarm.agent import Agent
 from swarm.api import Swarm
 from swarm.demo.recount import Ack
 from swarm.progress import Progress
@@ -27,7 +28,18 @@ from swarm_ledger.times import format_time
 
 from . import words
 
-__all__ = ["ENTRY_BYTES", "copy", "disk_bytes", "fact_text", "index_seconds", "make", "open_with", "populate", "writer"]
+__all__ = [
+    "ENTRY_BYTES",
+    "agent",
+    "copy",
+    "disk_bytes",
+    "fact_text",
+    "index_seconds",
+    "make",
+    "open_with",
+    "populate",
+    "writer",
+]
 
 ENTRY_BYTES = 500
 _PER_REQUEST = 1000
@@ -82,6 +94,14 @@ def open_with(repository: str, store: Callable[[str, Env], GitStore] = GitStore)
     if not isinstance(place, Place):
         raise FileNotFoundError(f"no repository at {repository}")
     return Swarm(store(place.home, env), place, repository, env)
+
+
+def agent(swarm: Swarm, name: str) -> Agent:
+    """The agent `name` of the ledger, who need not join."""
+    found = swarm.agent(name)
+    if found is None:
+        raise RuntimeError(f"no session for {name}")
+    return found
 
 
 def writer(swarm: Swarm, number: int, texts: int = 200) -> Callable[[], Ack]:
