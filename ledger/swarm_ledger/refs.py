@@ -92,6 +92,9 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
         env.point("ref-locked")
         if read(ledger) != old:
             env.disk.unlink(lock)
+            # The `.keep` goes next. A power loss that kept its removal and not this one would leave a lock which
+            # nobody could tell from another git's.
+            env.disk.sync_directory(os.path.dirname(path))
             return False
         env.disk.rename(lock, path)
     except BaseException:
