@@ -23,6 +23,7 @@ RULES = (
         "base",
         "foreign",
         "state",
+        "fence",
     ),
     *("evidence", "contested", "expired", "derived", "owned"),
 )
