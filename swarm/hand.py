@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from swarm_ledger.entry import REMOVED, Document
+from swarm_ledger.entry import REMOVED, Document, decode
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import EntryId, entity_id, kind_of, new_id, path_of, plan_id, slugify
 from swarm_ledger.schema import validate
@@ -69,6 +69,7 @@ def draft(
     if has_front_matter(text):
         parsed = Document.parse(text)
     else:
+        decode(text)  # so that lines are counted as in the file
         parsed = Document.parse(b"---\n---\n\n" + text.removeprefix(b"\xef\xbb\xbf"))
     given = dict(parsed.fields)
     if id is None and given.get("kind") in _KINDS:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from swarm_ledger import logbook
 from swarm_ledger.contested import Side, contested, contested_path
-from swarm_ledger.entry import Document
+from swarm_ledger.entry import Document, decode
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import AgentName, EntryId, id_of, kind_of, log_directory, new_id, path_of
@@ -227,7 +227,7 @@ class Handwork:
         if is_id(given):
             return self._named(tree, name, found, EntryId(str(given)))
         if name.startswith("log/"):
-            said = self._said(text.decode().strip("\r\n"))
+            said = self._said(decode(text).strip("\r\n"))
             return Write(Taken("logged", name, said.entry), (said,), elsewhere, False, name)
         stem = name.rpartition("/")[2].removesuffix(".md")
         at = datetime.fromtimestamp(int(now), UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -37,10 +38,14 @@ def examine(home: str, env: Env, fix: bool, remote: Remote | None = None) -> lis
 
     Safe beside writers: what a living leader works on is left alone.
     """
-    found = _layout(home, env, fix)
+    found = [*_layout(home, env, fix), *_cache(home, env, fix)]
     if found and not fix:
-        return found  # no git would look at the rest
-    found += [*_packs(home, fix), *_branch(home, env, fix), *_repository(home, env, fix, remote)]
+        return found  # the rest could not be looked at
+    found += _packs(home, fix)
+    branch, repository = _branch(home, env, fix), _repository(home, env, fix, remote)
+    if repository and fix and not all(one.mended for one in branch):
+        branch = _branch(home, env, fix)  # where it was may be told by what was brought back
+    found += [*branch, *repository]
     found += [*_state(home, env, fix), *_queue(home, fix)]
     lock = FileLock(f"{home}/commit.lock")
     if lock.try_acquire():
@@ -72,6 +77,23 @@ def _layout(home: str, env: Env, fix: bool) -> list[Finding]:
         if name in _NEEDED and not (wrong and name == "config"):
             wrong.append(f"{ledger}/{name} is gone")
     return [Finding(what, _BY_DOCTOR, mended=fix) for what in wrong]
+
+
+def _cache(home: str, env: Env, fix: bool) -> list[Finding]:
+    """A state cache that SQLite cannot read; see `_state` for one that says what is wrong."""
+    state = State(f"{home}/state.db", f"{home}/ledger.git", env)
+    try:
+        state.commit()
+        state.db.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        if fix:
+            state.remove()
+        return [Finding(f"the state cache: {error}", _BY_DOCTOR, mended=fix)]
+    finally:
+        state.close()
+    return []
 
 
 def _packs(home: str, fix: bool) -> list[Finding]:

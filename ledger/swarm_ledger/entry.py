@@ -22,7 +22,7 @@ from .emitter import dump, dump_key, dump_value
 from .errors import BadInput
 from .yaml12 import Span, scan
 
-__all__ = ["FIELD_ORDER", "MAX_BYTES", "REMOVED", "Document", "Removed"]
+__all__ = ["FIELD_ORDER", "MAX_BYTES", "REMOVED", "Document", "Removed", "decode"]
 
 MAX_BYTES = 1024 * 1024
 
@@ -50,6 +50,20 @@ class Removed(Enum):
 
 REMOVED: Final = Removed.REMOVED
 """As a field's new value in an edit: the field goes."""
+
+
+def decode(data: bytes) -> str:
+    """The text of an entry's file. Raises BadInput, naming the line, for what none can hold."""
+    if len(data) > MAX_BYTES:
+        raise BadInput(_TOO_LONG)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"line {line}: not UTF-8; save the file as UTF-8") from None
+    if "\0" in text:
+        raise BadInput(f"line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a NUL byte; take it out")
+    return text
 
 
 class Document:
@@ -86,15 +100,7 @@ class Document:
         Raises BadInput for over 1 MiB, what is not UTF-8, NUL bytes, and front matter that is missing,
         unterminated or broken; the message names the line.
         """
-        if len(data) > MAX_BYTES:
-            raise BadInput(_TOO_LONG)
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise BadInput(f"line {line}: not UTF-8; save the file as UTF-8") from None
-        if "\0" in text:
-            raise BadInput(f"line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a NUL byte; take it out")
+        text = decode(data)
         opening = _OPENING.match(text)
         if opening is None:
             raise BadInput("no front matter: the first line must be `---`")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .store import BlobId
 from .tree import Signature
 
-__all__ = ["Hand", "Manifest", "Row"]
+__all__ = ["Hand", "Manifest", "Row", "as_text"]
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -188,7 +188,7 @@ class Manifest:
 
     def set_problem(self, name: str, what: str | None) -> None:
         """Say what keeps the file `name` from being taken in; None: nothing."""
-        name = name.encode(errors="backslashreplace").decode()
+        name = as_text(name)
         known = self.db.execute("SELECT what FROM problems WHERE path = ?", (name,)).fetchone()
         if what is None and known:
             self.db.execute("DELETE FROM problems WHERE path = ?", (name,))
@@ -203,17 +203,17 @@ class Manifest:
 
     def set_dropped(self, name: str, path: str, version: BlobId, at: float) -> None:
         """Note that the new file `name` became `version` of the entry at `path`."""
-        self.db.execute("INSERT OR REPLACE INTO dropped VALUES (?, ?, ?, ?)", (_text(name), path, version, at))
+        self.db.execute("INSERT OR REPLACE INTO dropped VALUES (?, ?, ?, ?)", (as_text(name), path, version, at))
 
     def dropped(self, name: str, since: float) -> tuple[str, BlobId] | None:
         """(path, version) of what the file `name` became, if that was after `since`."""
         query = "SELECT path, version FROM dropped WHERE name = ? AND at >= ?"
-        found = self.db.execute(query, (_text(name), since)).fetchone()
+        found = self.db.execute(query, (as_text(name), since)).fetchone()
         return (found[0], BlobId(found[1])) if found else None
 
 
-def _text(name: str) -> str:
-    """A file name as SQLite can hold it."""
+def as_text(name: str) -> str:
+    """A file name as SQLite and a terminal can hold it."""
     return name.encode(errors="backslashreplace").decode()
 
 

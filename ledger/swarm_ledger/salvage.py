@@ -6,6 +6,7 @@ deleted: a damaged pack is moved aside when all that can be read of it is in a n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -196,7 +197,9 @@ def _missing(ledger: str) -> set[bytes]:
     """The objects that are named somewhere and lost."""
     words = [line.split() for line in fsck(ledger)]
     lost = {bytes.fromhex(line[2]) for line in words if len(line) == 3 and line[0] == "missing"}
-    tip = refs.read(ledger)  # of which git says only that the branch is no good
+    tip = None
+    with contextlib.suppress(Damaged):  # a torn branch, which is mended by itself
+        tip = refs.read(ledger)  # of which git says only that the branch is no good
     if tip is not None and not asks(ledger, "cat-file", "-e", tip):
         lost.add(bytes.fromhex(tip))
     return lost

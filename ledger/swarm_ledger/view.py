@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import sqlite3
@@ -29,7 +30,7 @@ from .errors import BadInput, Busy
 from .filelock import FileLock
 from .ids import id_of
 from .looking import SETTINGS, Look, Scan, is_untouched, may_be_entry, reason
-from .manifest import Manifest, Row
+from .manifest import Manifest, Row, as_text
 from .store import BlobId, Changes, Store, Version
 from .tree import Found, Tree, read, signature
 
@@ -103,8 +104,12 @@ class View:
         """The view's directories; they are made where they are missing. Raises OSError."""
         with contextlib.ExitStack() as stack:
             top = stack.enter_context(Tree(self.worktree))
-            top.directory(DIRECTORY, make=True)
-            aside = os.dup(top.directory(".swarm/aside", make=True))
+            try:
+                top.directory(DIRECTORY, make=True)
+                aside = os.dup(top.directory(".swarm/aside", make=True))
+            except NotADirectoryError as error:
+                where = f"{self.worktree}/.swarm: {error.filename}"
+                raise OSError(errno.ENOTDIR, "a file or a symbolic link is in the way; move it away", where) from None
             stack.callback(os.close, aside)
             tree = stack.enter_context(Tree(self.root))
             yield Files(tree, Aside(aside, self._env.rng, self._env.now))
@@ -380,18 +385,23 @@ class View:
     # What hands did
 
     def status(self) -> ViewStatus:
-        """What waits to be taken in."""
+        """What waits to be taken in; a problem that is none any more is forgotten. No files where all are gone."""
         with self.opened() as files:
             scan = self.scan(files)
-        problems = {**self.manifest.problems(), **scan.problems}
-        named = problems.keys()
-        return ViewStatus(
-            self.manifest.count(),
-            len(set(scan.edited) - named),
-            len(set(scan.new) - named),
-            len(set(scan.missing) - named),
-            problems,
-        )
+            gone = self.is_gone(files)
+        edited, new, missing = ({as_text(path) for path in found} for found in scan[:3])
+        if gone:
+            missing.clear()
+        waiting = {*edited, *new, *missing, *self.manifest.owed()}
+        for path in missing:  # of many that are gone at once, their directory is named
+            waiting |= {".", *itertools.accumulate(path.split("/")[:-1], "{}/{}".format)}
+        with self.manifest.writing():
+            for name in self.manifest.problems():
+                if name not in waiting and not name.startswith("../"):
+                    self.manifest.set_problem(name, None)
+        problems = {**self.manifest.problems(), **{as_text(name): why for name, why in scan.problems.items()}}
+        edited, new, missing = (paths - problems.keys() for paths in (edited, new, missing))
+        return ViewStatus(0 if gone else self.manifest.count(), len(edited), len(new), len(missing), problems)
 
     def scan(self, files: Files, directories: Iterable[str] = ("",), names: Iterable[str] = ()) -> Scan:
         """Look at every file under `directories` by stat, and by content where that is not enough.

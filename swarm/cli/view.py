@@ -29,6 +29,7 @@ def run(call: Call) -> int:
     """Do it."""
     from swarm.progress import Progress
     from swarm_ledger import views
+    from swarm_ledger.env import storage_error
     from swarm_ledger.errors import BadInput
 
     swarm, what = call.swarm, call.options.what
@@ -48,21 +49,27 @@ def run(call: Call) -> int:
         for name in [] if call.json else left:
             say(f"left as it is, with what a hand wrote: {view.root}/{name}")
         return 0
-    if what != "status":
-        progress = Progress(sys.stderr if sys.stderr.isatty() else None, "writing files", None)
-        try:
-            with view.alone():
-                number = view.restore(swarm.store, progress.update)
-        finally:
-            progress.close()
-    with view.alone():
-        status = view.status()
+    try:
+        number = 0
+        if what != "status":
+            progress = Progress(sys.stderr if sys.stderr.isatty() else None, "writing files", None)
+            try:
+                with view.alone():
+                    number = view.restore(swarm.store, progress.update)
+            finally:
+                progress.close()
+        with view.alone():
+            status = view.status()
+    except OSError as error:
+        raise storage_error(error, "looking at the view") from None
     if call.json:
         say_json({"on": True, "directory": view.root, **status._asdict()})
         return 0
     if what != "status":
         say(f"{number} files written.")
     say(f"The ledger's files are in {view.root}: {status.files} of them.")
+    if not status.files:
+        say("They were deleted; the next write brings them back, or `swarm view refresh`.")
     say_waiting(status.edited, status.new, status.missing, status.problems)
     return 0
 

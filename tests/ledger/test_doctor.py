@@ -44,6 +44,21 @@ def test_a_cache_that_lies_is_found_and_built_anew(git_store: GitStore, make_req
     assert version is not None and version.text == b"a"
 
 
+def test_a_cache_that_cannot_be_read_is_built_anew(git_store: GitStore, make_request: Make) -> None:
+    """Pages of the file are overwritten: the doctor names it, and mends it, instead of failing at it."""
+    for number in range(30):
+        git_store.submit(make_request(Put("a", f"facts/{number}.md", b"a" * 2000, None)))
+    git_store.close()
+    cache = Path(f"{git_store.home}/state.db")
+    with open(cache, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (cache.stat().st_size - 4096))
+    assert any("malformed" in finding.what and not finding.mended for finding in git_store.doctor())
+    assert all(finding.mended for finding in git_store.doctor(fix=True))
+    assert git_store.doctor() == []
+    assert git_store.read("facts/7.md") is not None
+
+
 def test_leftovers_of_the_dead_are_found_and_removed(git_store: GitStore, make_request: Make) -> None:
     """Scratch packs, `.keep` files, our ref lock and mailboxes that nobody reads."""
     git_store.submit(make_request(Put("a", "facts/a.md", b"a", None)))
@@ -177,6 +192,23 @@ def test_a_branch_that_names_a_commit_which_is_nowhere_can_go_on_from_the_newest
     git(git_store.ledger, *advice.rpartition("swarm git ")[2].rstrip("`").split())
     assert git_store.doctor() == []
     git_store.submit(make_request(Put("b", "facts/a.md", b"b", blob_id(b"a"))))
+
+
+def test_a_torn_branch_is_found_again_when_its_packs_are_back(
+    git_store: GitStore, make_request: Make, tmp_path: Path
+) -> None:
+    """The branch, the cache and a pack are damaged at once, and the remote has all of it."""
+    for number in range(3):
+        git_store.submit(make_request(Put("a", f"facts/{number}.md", b"a%d" % number, None)))
+    tip = git_store.tip()
+    git_store.close()
+    shutil.copytree(git_store.ledger, tmp_path / "elsewhere.git")
+    Path(f"{git_store.ledger}/refs/heads/swarm-ledger").write_text("torn")
+    Path(f"{git_store.home}/state.db").unlink()
+    _remove(sorted(_packs(git_store))[1])
+    git_store.doctor(fix=True, remote=find_remote(None, str(tmp_path / "elsewhere.git"), str(tmp_path)))
+    assert git_store.tip() == tip
+    assert git_store.doctor() == []
 
 
 def test_a_remote_that_does_not_answer_is_said(git_store: GitStore, make_request: Make, tmp_path: Path) -> None:

@@ -431,7 +431,7 @@ def test_init_shows_the_files_in_the_main_worktree(repository: Path, run: Callab
     assert (repository / ".swarm/ledger/swarm.yaml").exists()
     assert ".swarm/" in (repository / ".git/info/exclude").read_text()
     assert "1 of them" in run("view").out
-    written = run("remember", "A fact", "--as", "ada")
+    written = run("remember", "A fact", "--as", "ada", "--force", "--why", "seen")
     [file] = (repository / ".swarm/ledger/facts").rglob("*.md")
     assert file.stem == written.id
     file.write_text(file.read_text() + "by hand\n")
@@ -445,6 +445,51 @@ def test_init_shows_the_files_in_the_main_worktree(repository: Path, run: Callab
     assert run("view", "refresh").code == 0 and file.read_text() == "broken"
     assert "left as it is" in run("view", "off").out
     assert run("ingest").code == 2
+
+
+def test_what_was_gone_and_is_back_is_no_problem_any_more(desk: Desk) -> None:
+    """A directory deleted by hand is named, until its files are shown again; what is broken stays named."""
+    for number in range(3):
+        desk.fact(f"Fact {number}")
+    (desk.root / "odd-\udcff.md").write_bytes(b"caf\xe9\n")
+    shutil.rmtree(desk.root / "facts")
+    assert len(desk.take().problems) == 2
+    with desk.view.alone():
+        desk.view.restore(desk.swarm.store)
+        status = desk.view.status()
+    assert (status.missing, status.new) == (0, 0)
+    assert status.problems == desk.view.problems() == {"odd-\\udcff.md": "line 1: not UTF-8; save the file as UTF-8"}
+
+
+def test_a_view_that_is_gone_as_a_whole_has_nothing_deleted(desk: Desk) -> None:
+    """Its status does not call for an ingest."""
+    desk.fact()
+    shutil.rmtree(desk.root)
+    with desk.view.alone():
+        assert desk.view.status() == (0, 0, 0, 0, {})
+
+
+@pytest.mark.parametrize("where", ["ledger", "aside"])
+def test_what_stands_in_the_way_of_the_view_is_named(repository: Path, run: Callable[..., Ran], where: str) -> None:
+    """In a line, and not as a fault of the program."""
+    run("view", "on")
+    shutil.rmtree(repository / ".swarm" / where)
+    (repository / ".swarm" / where).write_text("in the way")
+    for command in (["view"], ["view", "refresh"], ["ingest"]):
+        done = run(*command)
+        assert (done.code, "/.swarm: " + where in done.err, "move it away" in done.err) == (3, True, True)
+
+
+@pytest.mark.parametrize(("text", "line"), [(b"caf\xe9\n", 1), (b"one\n\xff\n", 2)])
+@pytest.mark.parametrize("name", ["log/note.md", "note.md"])
+def test_a_text_that_is_not_utf_8_is_named_with_its_line(desk: Desk, name: str, text: bytes, line: int) -> None:
+    """Among new texts for the log too; the others are taken in."""
+    (desk.root / "log").mkdir()
+    (desk.root / name).write_bytes(text)
+    (desk.root / "sound.md").write_text("sound")
+    result = desk.take()
+    assert dict(result.problems) == {name: f"line {line}: not UTF-8; save the file as UTF-8"}
+    assert [one.name for one in result.taken] == ["sound.md"]
 
 
 def test_restore_undoes_a_retraction(repository: Path, run: Callable[..., Ran]) -> None:
