@@ -18,7 +18,7 @@ LENGTH = 1024
 def row(context: Context) -> Outcome:
     """K4/V4 and K4/V3 with no window and no sinks, and 3, 2 bits and KIVI for information."""
     outcome = Outcome()
-    models = {seed: model_of(seed) for seed in (SEEDS if not context.quick else range(2))}
+    models = {seed: model_of(seed) for seed in (SEEDS[:2] if context.quick else SEEDS)}
     exams = {seed: exam(seed, context.pick(8, 2), LENGTH) for seed in models}
     full = {seed: ask(model, exams[seed], None) for seed, model in models.items()}
     base = sum(f.share for f in full.values()) / len(full)
