@@ -115,7 +115,8 @@ def composed_row(context: Context) -> Outcome:
             pruned[seed] = ask(model, questions, policy_of("triattention", length // fewer), calibration).right
         gap, low, high = interval([composed[s] for s in exams], [complete[best][s] for s in exams])
         outcome.add(
-            f"{smallest:.1f}x fewer bytes, {length} tokens, {records} records, no window: triattention + K4/V4 against best of kvpress "
+            f"{smallest:.1f}x fewer bytes, {length} tokens, {records} records, no window: "
+            "triattention + K4/V4 against best of kvpress "
             f"({best})",
             "better",
             f"{mean(composed):.3f} against {mean(complete[best]):.3f}; {gap:+.3f} [{low:+.3f}, {high:+.3f}]",
