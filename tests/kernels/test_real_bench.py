@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from tests.kernels.models import VOCABULARY, tiny
 
 ROOT = Path(__file__).parents[2]
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_it_measures_a_model_from_a_directory(tmp_path: Path) -> None:
@@ -28,7 +30,7 @@ def test_it_measures_a_model_from_a_directory(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     command = [sys.executable, "-m", "bench.kv.real", "--model", str(tmp_path), "--tokens", "500", "--texts", "1",
                "--json", str(tmp_path / "out.json")]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out.json").read_text())
     assert len(report["policies"]) == 3 + 2 * 4 * 2
@@ -40,6 +42,6 @@ def test_it_measures_a_model_from_a_directory(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     """Exit code 2 and a line, no traceback."""
     command = [sys.executable, "-m", "bench.kv.real", "--model", str(tmp_path / "none")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
