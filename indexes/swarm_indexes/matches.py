@@ -24,6 +24,8 @@ POOL = 100
 """How many of the best by BM25 are looked at more closely, where rows are many."""
 
 _FEW = 2000
+_FEW_FOR_WORDS = 300
+"""The same where no question is asked: what stands beside a match then is no hit."""
 _CLOSE = 600
 """Of how many rows all features are looked at; others follow in the order of the matches around them."""
 _REACH = len(DECAY) - 1
@@ -137,7 +139,7 @@ def match(
     known = [term for term in terms if counts[term]]
     weights = {term: idf_of(counts[term], total) for term in known}
     order: list[int] = []
-    if sum(counts.values()) <= _FEW:
+    if sum(counts.values()) <= (_FEW if context else _FEW_FOR_WORDS):
         found = [Term(term, _weight(counts[term], total), _rows(db, term, weights[term], None)) for term in known]
         spots = _spots(db, {n for term in found for n in term.rows})
         pool = {n for term in found for n in term.rows}

@@ -58,13 +58,18 @@ def candidates(db: sqlite3.Connection, rows: Collection[int]) -> list[Candidate]
 def featured(
     db: sqlite3.Connection, question: Question, matches: Matches, model: Mapping[str, float]
 ) -> tuple[list[tuple[Candidate, dict[str, float]]], list[tuple[Candidate, dict[str, float]]]]:
-    """The pool with all features of those that are best without a look at their text, and the rest with what it has."""
+    """The pool with all features of those that are best without a look at their text, and the rest with what it has.
+
+    For mere words no text is looked at.
+    """
     pool = candidates(db, matches.pool)
     numbers = of_numbers(question, matches, pool)
     first = sorted(
         zip(pool, numbers, strict=True), key=lambda item: (-round(_value(item[1], model), 9), *_newest(item[0]))
     )
     close, rest = first[:POOL], first[POOL:]
+    if not question.asks:
+        return close, rest  # what a text shows on its face answers questions; it says nothing of mere words
     before = {row.n: matches.beside(row.n, -1) for row, _ in close}
     wanted = {*before, *(n for n in before.values() if n is not None)}
     texts = db.execute(
