@@ -125,7 +125,7 @@ def writer(swarm: Swarm, number: int, texts: int = 200) -> Callable[[], Ack]:
 
     def write() -> Ack:
         title, body = next(supply)
-        written = agent.remember(title, body)
+        written = agent.remember(title, body, force="the texts come round again")
         return Ack(written.id, written.path, written.version, str(written.commit))
 
     return write

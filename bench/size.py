@@ -130,7 +130,7 @@ def _acts(swarm: Swarm, path: str, rng: random.Random) -> dict[str, Callable[[],
     id, query = _chosen(swarm, path, rng)
     title, body = words.title(rng), words.body(rng, 330)
     return {
-        "one more write": lambda: agent.remember(title, body),
+        "one more write": lambda: agent.remember(title, body, force="the same text again"),
         "show": lambda: agent.show(id),
         "recall after a write": lambda: agent.recall(query),
         _COMMONEST: lambda: agent.recall(words.COMMON),

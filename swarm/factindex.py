@@ -52,6 +52,8 @@ _FACTS = "SELECT id, title, by_, at, key, since, until, path, active FROM fact"
 _SELECT = """SELECT fact.id, cited.nth, cited.kind, cited.digest, cited.path, cited.data
 FROM cited JOIN fact ON fact.n = cited.fact"""
 _PART = 500
+_LIKE = 8
+"""So many facts at most are held against a text that is like them: one is enough to name."""
 
 
 class Fact(NamedTuple):
@@ -123,7 +125,7 @@ class FactIndex:
         return out
 
     def like(self, text: str) -> list[str]:
-        """Ids of active facts that say what `text` says, as far as words tell."""
+        """Ids of a few active facts that say what `text` says, as far as words tell."""
         said = words(text)
         few = sketch(said)
         needed = max(1, len(few) // 2)
@@ -131,7 +133,7 @@ class FactIndex:
         def work(db: sqlite3.Connection) -> list[str]:
             self._catch_up(db)
             shared = Counter(n for h in few for (n,) in db.execute("SELECT fact FROM sketch WHERE h = ?", (h,)))
-            found = [n for n, number in shared.items() if number >= needed]
+            found = [n for n, number in shared.most_common(_LIKE) if number >= needed]
             return [db.execute("SELECT path FROM fact WHERE n = ?", (n,)).fetchone()[0] for n in found]
 
         paths = self._file.run(work)

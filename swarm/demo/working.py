@@ -65,7 +65,11 @@ class _Agent:
 
         def write() -> Ack:
             written = self._agent.remember(
-                f"{path}:{first} says {text[:60]}", body, cite=[f"{path}:{first}-{last}"], entities=[area]
+                f"{path}:{first} says {text[:60]}",
+                body,
+                cite=[f"{path}:{first}-{last}"],
+                entities=[area],
+                force="lines are drawn by chance, and may come twice",
             )
             return Ack(written.id, written.path, written.version, str(written.commit))
 
