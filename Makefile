@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format kernels bench-writes bench-citations bench-hands bench-coherence simulate bench-kv train-kv soak clean
+.PHONY: demo test lint format kernels bench-writes bench-citations bench-hands bench-coherence simulate bench-kv bench-kv-gpu train-kv soak clean
 
 # Two stamps for the environment, so that the demo waits for little and a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -84,6 +84,10 @@ bench-kv: .venv/.made-to-test $(if $(MODEL),,.venv-kvpress/.made train-kv)
 train-kv: .venv/.made-to-test
 	for seed in 2 3 4; do test -e .bench/kv/recall-$$seed.safetensors || \
 	  $(BIN)/python -m bench.kv.train --seed $$seed --to .bench/kv || exit 1; done
+
+# On a CUDA GPU only: kernels against the copy ceiling and the fastest of SDPA, FlexAttention and our bfloat16 split-K.
+bench-kv-gpu: .venv/.made-to-test
+	$(BIN)/python -m bench.kv_gpu $(ARGS)
 
 # A minute of killing writers, and power lost after every call of 200 batches.
 soak: .venv/.made-to-test
