@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from errno import EACCES
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import refs
@@ -224,6 +225,8 @@ class GitStore:
                         state.forget()
                 except sqlite3.Error as error:
                     state.heal(error)
+            if not os.access(self.home, os.W_OK):
+                raise storage_error(PermissionError(EACCES, os.strerror(EACCES), self.home), "reading the ledger")
             raise Busy(
                 f"{self.home}/state.db is replaced or damaged again and again; end what does it, then try again."
             )

@@ -104,7 +104,13 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     assert (shown["version"], shown["fields"]["title"], shown["retracted"]) == (made["version"], "Login is slow", None)
     hits = [json.loads(row) for row in run("recall", "login", "--json").out.splitlines()]
     assert [hit["id"] for hit in hits] == [made["id"]]
-    assert {name for name, value in hits[0].items() if value is None} == {"valid_from", "room", "ref", "status", "until"}
+    assert {name for name, value in hits[0].items() if value is None} == {
+        "valid_from",
+        "room",
+        "ref",
+        "status",
+        "until",
+    }
     history = [json.loads(row) for row in run("history", made["id"], "--json").out.splitlines()]
     assert [(one["version"], one["by"]) for one in history] == [(made["version"], "ada")]
     status = json.loads(run("status", "--json").out)

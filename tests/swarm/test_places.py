@@ -26,10 +26,10 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, str(tmp_path / "nobody"))
 
 
-def works(run: Run) -> None:
+def works(run: Run, title: str = "Login passes") -> None:
     """A fact that cites code is written and found from here."""
     assert run("init").code == 0
-    done = run("--as", "ada", "remember", "Login passes", "--cite", "auth.py:1-2")
+    done = run("--as", "ada", "remember", title, "--cite", "auth.py:1-2")
     assert done.code == 0, done.err
     assert f". {done.id}" in run("recall", "login").out
     assert run("check").code == 0
@@ -52,7 +52,7 @@ def test_a_bare_clone_with_worktrees(run: Run, tmp_path: Path, monkeypatch: pyte
     for name in ("one", "two"):
         git(tmp_path / "shared.git", "worktree", "add", "--quiet", "-b", name, str(tmp_path / name))
         monkeypatch.chdir(tmp_path / name)
-        works(run)
+        works(run, f"Login passes in {name}")
         ledgers.add(run("status").out.splitlines()[0])
     monkeypatch.chdir(tmp_path / "shared.git")
     ledgers.add(run("status").out.splitlines()[0])
@@ -125,7 +125,7 @@ def test_a_place_that_may_not_be_written(run: Run, open_directory: Path, monkeyp
     """A denied write says so and names SWARM_HOME; nothing is lost and reading without a name works."""
     make(open_directory / "repository")
     monkeypatch.chdir(open_directory / "repository")
-    works(run)
+    works(run, "Login passes at first")
     home = open_directory / "repository/.git/swarm"
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
     for directory, _, names in os.walk(home):
@@ -148,5 +148,5 @@ def test_a_place_that_may_not_be_written(run: Run, open_directory: Path, monkeyp
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
     assert "Set SWARM_HOME to a directory that may be written" in done.stderr
     assert done.stderr.count("\n") <= 2
-    works(run)
+    works(run, "Login passes for a while")
     monkeypatch.chdir("/")
