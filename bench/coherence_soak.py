@@ -147,7 +147,7 @@ def _work(repository: str, notes: str, number: int, ids: list[str], end: float) 
             try:
                 written = agent.edit(id, f"{number} {rng.random()}\n")
                 note(commit=written.commit, took=time.monotonic() - asked)
-                sure = max(sure, asked + TTL)
+                sure = max(sure, asked + TTL * 0.75)  # a lease is renewed once some of its time is over
             except (Owned, Fenced, Expired, Conflict) as denial:
                 note(denied=id)
                 if time.monotonic() < sure:
