@@ -88,7 +88,10 @@ class View:
 
     @contextlib.contextmanager
     def alone(self, patience: float = _PATIENCE_S) -> Iterator[None]:
-        """Hold the view's lock. Raises Busy when another process has held it for `patience` seconds."""
+        """Hold the view's lock. Raises Busy when another process has held it for `patience` seconds.
+
+        What SQLite says of the manifest inside becomes an OSError; a damaged one is deleted, to be made anew.
+        """
         deadline = self._env.monotonic() + patience
         while not self.lock.try_acquire():
             if self._env.monotonic() > deadline:
@@ -96,6 +99,12 @@ class View:
             self._env.sleep(0.002)
         try:
             yield
+        except sqlite3.DatabaseError as error:
+            if self._manifest is not None and not isinstance(error, sqlite3.OperationalError):
+                self._manifest.close()
+                self._manifest.discard()
+            code = errno.ENOSPC if "full" in str(error) else errno.EIO
+            raise OSError(code, f"the view's manifest: {error}", f"{self.registration}/manifest.db") from error
         finally:
             self.lock.release()
 

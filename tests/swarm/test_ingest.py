@@ -14,6 +14,7 @@ from swarm.handwork import Taken
 from swarm.ingest import Ingest, Result
 from swarm_ledger import views
 from swarm_ledger.entry import Document
+from swarm_ledger.errors import StorageError
 from swarm_ledger.view import View
 
 from .conftest import Ran
@@ -467,6 +468,22 @@ def test_a_view_that_is_gone_as_a_whole_has_nothing_deleted(desk: Desk) -> None:
     shutil.rmtree(desk.root)
     with desk.view.alone():
         assert desk.view.status() == (0, 0, 0, 0, {})
+
+
+def test_a_manifest_with_damaged_pages_costs_one_attempt(desk: Desk) -> None:
+    """It is made anew by the next, which takes in what a hand did."""
+    paths = [desk.fact(f"Fact {number}") for number in range(40)]
+    desk.view.close()
+    manifest = Path(desk.view.registration) / "manifest.db"
+    with open(manifest, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (manifest.stat().st_size - 4096))
+    desk.change(paths[7], "second", "by hand")
+    with pytest.raises(StorageError, match="malformed"):
+        desk.take()
+    assert desk.done() == [("edited", paths[7])]
+    assert "by hand" in desk.text(paths[7])
+    assert desk.done() == []
 
 
 @pytest.mark.parametrize("where", ["ledger", "aside"])
