@@ -177,7 +177,7 @@ class Leader:
                     state.put_commit(chain.tip, chain.head)
                     keep = self._write_pack(chain)
                     try:
-                        with self._leases_as_decided(batch, outcomes):
+                        with self._leases_as_decided(batch, outcomes, chain):
                             moved = self._move(keep, tip)
                     finally:
                         self._let_go(keep)
@@ -286,12 +286,16 @@ class Leader:
         return denied
 
     @contextlib.contextmanager
-    def _leases_as_decided(self, batch: Sequence[Request], outcomes: Mapping[str, Outcome]) -> Iterator[None]:
+    def _leases_as_decided(
+        self, batch: Sequence[Request], outcomes: Mapping[str, Outcome], chain: Chain
+    ) -> Iterator[None]:
         """Nobody is granted or loses a lease in the block, in which the branch moves.
 
         Raises _Lost where one that the batch rests on changed since it was decided.
         """
-        landing = [one for one in batch if isinstance(outcomes[one.id], Receipt) and guarded(one)]
+        # Not those that were in history before: their leases may have ended since, and that refuses nothing.
+        new = {id for id, one in outcomes.items() if isinstance(one, Receipt) and _is_new(one, chain)}
+        landing = [one for one in batch if one.id in new and guarded(one)]
         if not landing:
             yield
             return
@@ -364,6 +368,10 @@ class _Lost(Exception):
 
 class _Moved(Exception):
     """The ref moved, but its directory could not be fsynced."""
+
+
+def _is_new(receipt: Receipt, chain: Chain) -> bool:
+    return bytes.fromhex(receipt.commit) in chain.objects
 
 
 def _needed(writes: Mapping[str, BlobId | bytes | None], state: State) -> dict[str, BlobId | bytes | None]:

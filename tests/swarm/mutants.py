@@ -66,7 +66,7 @@ def _generation() -> Patch:
 
 
 @contextlib.contextmanager
-def _again(self: Any, batch: Any, outcomes: Mapping[str, Any]) -> Iterator[None]:
+def _again(self: Any, batch: Any, outcomes: Mapping[str, Any], chain: Any) -> Iterator[None]:
     yield
 
 

@@ -67,3 +67,9 @@ def test_each_guard_and_fsync_has_a_seed() -> None:
 def test_ten_thousand_seeds_keep_the_invariants() -> None:
     """The same, for as long as it takes."""
     assert run_many(0, 10_000) == {}
+
+
+@pytest.mark.parametrize("seed", [4365, 4748])
+def test_seeds_that_once_failed_hold(seed: int, template: str) -> None:
+    """A request in history whose lease ended since stops no leader; a lost compare-and-swap leaves no lock on disk."""
+    assert run_seed(seed, template) is None
