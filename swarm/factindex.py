@@ -25,7 +25,7 @@ from .saying import alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known"]
 
-_APPLICATION, _VERSION = 0x53574556, 1
+_APPLICATION, _VERSION = 0x53574556, 2
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
@@ -54,6 +54,8 @@ FROM cited JOIN fact ON fact.n = cited.fact"""
 _PART = 500
 _LIKE = 8
 """So many facts at most are held against a text that is like them: one is enough to name."""
+_COMMON = 100
+"""What more facts than this share tells nothing of them."""
 
 
 class Fact(NamedTuple):
@@ -127,12 +129,18 @@ class FactIndex:
     def like(self, text: str) -> list[str]:
         """Ids of a few active facts that say what `text` says, as far as words tell."""
         said = words(text)
-        few = sketch(said)
+        few = sketch(text)
         needed = max(1, len(few) // 2)
 
         def work(db: sqlite3.Connection) -> list[str]:
-            self._catch_up(db)
-            shared = Counter(n for h in few for (n,) in db.execute("SELECT fact FROM sketch WHERE h = ?", (h,)))
+            try:
+                self._catch_up(db)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                # Another process is at it. A writer does not wait: who writes the same just now cannot be seen anyway.
+            query = "SELECT fact FROM sketch WHERE h = ? LIMIT ?"
+            shared = Counter(n for h in few for (n,) in db.execute(query, (h, _COMMON)))
             found = [n for n, number in shared.most_common(_LIKE) if number >= needed]
             return [db.execute("SELECT path FROM fact WHERE n = ?", (n,)).fetchone()[0] for n in found]
 
@@ -221,15 +229,12 @@ class FactIndex:
         self._file.run(transaction)
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
-        row = db.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()
-        changes = self._store.changes(row[0] if row else None)
-        if row and changes.mark == row[0]:
+        tip = self._store.tip()
+        if db.execute("SELECT value FROM meta WHERE key = 'tip'").fetchone() == (tip,):
             return
         db.execute("BEGIN IMMEDIATE")
-        if db.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone() != row:
-            db.execute("ROLLBACK")  # another process was quicker
-            self._catch_up(db)
-            return
+        row = db.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()
+        changes = self._store.changes(row[0] if row else None)
         if changes.complete:
             db.execute("DELETE FROM cited")
             db.execute("DELETE FROM sketch")
@@ -237,7 +242,7 @@ class FactIndex:
         for change in changes.changes:
             if change.path.startswith(("facts/", "reflections/")):
                 _take_in(db, change)
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?)", (changes.mark,))
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?), ('tip', ?)", (changes.mark, changes.commit))
         db.execute("COMMIT")
 
 
@@ -269,7 +274,7 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         "INSERT INTO fact (path, id, title, by_, at, key, since, until, active) VALUES (?,?,?,?,?,?,?,?,?)", values
     ).lastrowid
     if active and change.path.startswith("facts/"):
-        said = words(said_in(change.version.text))
+        said = said_in(change.version.text)
         db.executemany("INSERT OR IGNORE INTO sketch VALUES (?, ?)", [(h, n) for h in sketch(said)])
     citations = fields.get("citations")
     db.executemany(

@@ -42,6 +42,11 @@ _LAST = 30
 _ENOUGH = 6
 """A text of fewer different words says nothing of where it comes from."""
 
+_served: dict[str, frozenset[str]] = {}
+"""Version → its words, of what sessions of this process read."""
+
+_NOTHING: frozenset[str] = frozenset()
+
 Policy = Mapping[str, object]
 
 
@@ -109,8 +114,13 @@ def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[st
     if len(said) < _ENOUGH:
         return
     # A log may be said again, citing it: so are facts made of what was noticed.
-    places = [place for place in session.latest(_LAST) if not place.startswith("log/")]
-    for place, version in swarm.store.read_many(places).items() if places else ():
-        served = words(said_in(version.text))
-        if len(said & served) >= ALIKE * len(said):
+    latest = {place: version for place, version in session.latest(_LAST).items() if not place.startswith("log/")}
+    unknown = [place for place, version in latest.items() if version not in _served]
+    if unknown:
+        if len(_served) > 1000:
+            _served.clear()
+        for place, now in swarm.store.read_many(unknown).items():
+            _served[latest[place]] = words(said_in(now.text))
+    for place, version in latest.items():
+        if len(said & _served.get(version, _NOTHING)) >= ALIKE * len(said):
             yield id_of(place) or place

@@ -18,7 +18,7 @@ _KEPT = 8
 
 def words(text: str) -> frozenset[str]:
     """The words of a text, whatever their order, case and number."""
-    return frozenset(word.casefold() for word in _WORD.findall(text))
+    return frozenset(_WORD.findall(text.casefold()))
 
 
 def alike(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -26,9 +26,14 @@ def alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return len(one & other) >= ALIKE * len(one | other) if one and other else False
 
 
-def sketch(said: frozenset[str]) -> list[int]:
-    """A few numbers of which texts that are alike share most: the least of the hashes of their words."""
-    return sorted(crc32(word.encode()) for word in said)[:_KEPT]
+def sketch(text: str) -> list[int]:
+    """A few numbers of which texts that are alike share most: the least of the hashes of their pairs of words.
+
+    Words alone would be shared by many texts that have nothing else in common.
+    """
+    said = text.casefold()
+    found = [word.encode() for word in _WORD.findall(said)]
+    return sorted({crc32(b"%b %b" % pair) for pair in zip(found, found[1:] or found, strict=False)})[:_KEPT]
 
 
 def said_in(document: bytes) -> str:

@@ -12,11 +12,10 @@ from typing import Any
 
 __all__ = ["secret_in"]
 
-_SUSPECT = re.compile(
-    r"(?=[A-Za-z0-9_+=-]*[0-9])(?=[A-Za-z0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{13,}"
-    r"|PRIVATE KEY|BEGIN |://[^\s/]+:[^\s/]+@"
-)
-"""What every secret of a known form has somewhere."""
+_SUSPECT = re.compile(r"PRIVATE KEY|BEGIN |://[^\s/]+:[^\s/]+@")
+_LONG = re.compile(r"[A-Za-z0-9_+=-]{13,}")
+_LETTER, _DIGIT = re.compile(r"[A-Za-z]"), re.compile(r"[0-9]")
+"""Every secret of a known form has a suspect mark somewhere, or is a long run of letters and digits."""
 
 _OURS = re.compile(r"\b(?:fact|log|task|reflection|contested|tombstone)-[0-9]{6}-[0-9a-z]{8}\b|\b[0-9a-f]{40}\b")
 """Ids and object names, which look like some."""
@@ -28,7 +27,8 @@ _LEFT_OUT = frozenset({"IPPublicDetector", "KeywordDetector", "Base64HighEntropy
 def secret_in(text: str) -> str | None:
     """What kind of secret `text` holds, such as "AWS Access Key"; None for none."""
     text = _OURS.sub("", text)
-    if not _SUSPECT.search(text):
+    runs = (run for run in _LONG.findall(text) if _LETTER.search(run) and _DIGIT.search(run))
+    if next(runs, None) is None and not _SUSPECT.search(text):
         return None
     for kind, detector in _detectors():
         if any(True for _ in detector.analyze_string(text)):

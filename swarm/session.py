@@ -64,17 +64,22 @@ class Session(NamedTuple):
         """The version that this session read or wrote last of what is at `place`, or None."""
         return self.seen().get(place)
 
-    def latest(self, number: int) -> list[str]:
-        """Places of what this session read or wrote last, up to `number` of them, the last one first."""
+    def latest(self, number: int) -> dict[str, BlobId]:
+        """Place → version of what this session read or wrote last, up to `number` of them, the last one first."""
         try:
             with open(self._seen_file, "rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 128 * number))
                 lines = file.read().decode(errors="replace").split("\n")[::-1]
         except FileNotFoundError:
-            return []
-        found = (line.split(" ") for line in lines)
-        places = dict.fromkeys(words[0] for words in found if len(words) == 3 and len(words[1]) == 40)
-        return [*places][:number]
+            return {}
+        out: dict[str, BlobId] = {}
+        for line in lines:
+            words = line.split(" ")
+            if len(words) == 3 and len(words[1]) == 40:
+                out.setdefault(words[0], BlobId(words[1]))
+                if len(out) == number:
+                    break
+        return out
 
     def seen(self) -> dict[str, BlobId]:
         """What this session has read: place → the version read last."""
