@@ -94,8 +94,10 @@ def _names(line: Line) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _pattern(name: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(char) or re.escape(char) for char in re.sub(r"\*+", "*", name)), re.DOTALL)
+    first, *rest = ("".join("." if char == "?" else re.escape(char) for char in part) for part in name.split("*"))
+    # What stands behind a star is sought once, at its first place: to try the others too would take hours.
+    between = "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return re.compile(first + between + (f".*{rest[-1]}" if rest else ""), re.DOTALL)
 
 
 def _matches(names: tuple[str, ...], path: tuple[str, ...]) -> bool:
