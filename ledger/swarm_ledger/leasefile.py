@@ -34,6 +34,8 @@ COMMIT;
 """
 _COLUMNS = "line, epoch, session, agent, since, deadline, ttl, note"
 _GLOBS = (PREFIX, PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1))
+_RUBBISH = 2**53
+"""No count of boots or seconds comes to this; what does is a damaged file."""
 _ENDED_KEPT_S = 86_400.0
 """How long it is remembered who ended a lease; whoever comes later is told that it ended, but not by whom."""
 
@@ -70,6 +72,8 @@ class LeaseFile:
             except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):
                     rows.db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError) and rows.damaged():
+                    self._replace()  # whoever tries again finds a new table
                 if isinstance(error, sqlite3.Error):
                     raise _failed(error) from error
                 raise
@@ -177,7 +181,8 @@ class LeaseFile:
                 text = file.read(40).strip()
         except FileNotFoundError:
             return 0
-        return int(text) if text.isdecimal() and text.isascii() else 0
+        counted = int(text) if text.isdecimal() and text.isascii() else 0
+        return counted if counted < _RUBBISH else 0
 
     def _count(self, generation: int) -> None:
         """Put the generation on disk before any token carries it."""
@@ -204,6 +209,13 @@ class _Rows:
 
     def __init__(self, db: sqlite3.Connection, generation: int) -> None:
         self.db, self.generation = db, generation
+
+    def damaged(self) -> bool:
+        """Whether the file holds pages that make no sense. It is small; this is asked only after an error."""
+        try:
+            return self.db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+        except sqlite3.DatabaseError as error:
+            return not isinstance(error, sqlite3.OperationalError)
 
     def get(self, line: Line) -> Lease | None:
         row = self.db.execute(f"SELECT {_COLUMNS} FROM leases WHERE line = ?", (line,)).fetchone()  # noqa: S608

@@ -13,7 +13,7 @@ import pytest
 from swarm_ledger.coherence import Holder, Token, check_fences, hand_off, own, release, renew, steal
 from swarm_ledger.directory import Directory, MemoryDirectory
 from swarm_ledger.env import Env
-from swarm_ledger.errors import BadInput, Expired, Fenced, Owned, Refused
+from swarm_ledger.errors import BadInput, Expired, Fenced, Owned, Refused, StorageError
 from swarm_ledger.leasefile import LeaseFile
 from swarm_ledger.lines import Line
 
@@ -309,6 +309,34 @@ def test_a_damaged_table_is_replaced_under_its_users(tmp_path: Path) -> None:
     assert two.own(BOB, TASK)[0].generation > token.generation
     with pytest.raises(Owned):
         one.own(ADA, TASK)
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_a_page_that_is_damaged_costs_at_most_one_try(tmp_path: Path, page: int) -> None:
+    """Rubbish inside the file, whichever part it hits, is found where it is read; the next try finds a new table."""
+    world = World(leasefile(tmp_path, Boot(), Uptime()), Uptime(), lambda: None)
+    (token,) = world.own(ADA, TASK)
+    world.directory.close()
+    with open(tmp_path / "leases.db", "r+b") as file:
+        file.seek(4096 * page)
+        file.write(b"rubbish!" * 512)
+    try:
+        granted = world.own(BOB, PLAN)
+    except StorageError:
+        granted = world.own(BOB, PLAN)
+    assert granted[0].generation > token.generation
+    world.release(BOB, *granted)
+
+
+@pytest.mark.parametrize("rubbish", ["9" * 39, str(2**63 - 1)])
+def test_a_counter_that_no_machine_reaches_is_damage(tmp_path: Path, rubbish: str) -> None:
+    """A generation file with a number out of all bounds costs the leases, and nobody's next grant."""
+    one = World(leasefile(tmp_path, Boot(), Uptime()), Uptime(), lambda: None)
+    (token,) = one.own(ADA, TASK)
+    one.directory.close()
+    (tmp_path / "generation").write_text(rubbish)
+    (granted,) = one.own(BOB, TASK)
+    assert token.generation < granted.generation < 2**53
 
 
 def test_setting_the_clock_back_a_day_moves_no_deadline(tmp_path: Path) -> None:
