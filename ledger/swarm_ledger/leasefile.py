@@ -213,7 +213,7 @@ class _Rows:
     def damaged(self) -> bool:
         """Whether the file holds pages that make no sense. It is small; this is asked only after an error."""
         try:
-            return self.db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            return bool(self.db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
         except sqlite3.DatabaseError as error:
             return not isinstance(error, sqlite3.OperationalError)
 
