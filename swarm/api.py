@@ -89,11 +89,17 @@ class Swarm:
         """A fresh session for the agent `name`, who is the agent of this worktree from here on.
 
         Where another worktree has that name, the agent is called name-2, name-3 …: see `Agent.name`. An agent who
-        joined here before is `Agent.replaced`; it can still act, by its name: `agent(name)`.
+        joined here before is `Agent.replaced`; it can still act, by its name: `agent(name)`. An agent that joins
+        again keeps its leases, and what still runs in its session before is fenced off them.
         """
         from .agent import Agent
+        from .owning import inherit
 
+        before = {self.sessions.joined(), self.sessions.find(name)}
         joined = self.sessions.join(name, role)
+        for one in before:
+            if one and one.agent == joined.session.agent:
+                inherit(self.store.directory, one, joined.session)
         self.record.add("join", joined.session, [], "done")
         return Agent(self, *joined)
 

@@ -18,9 +18,11 @@ from .reader import Reader, no_entry
 from .session import Session
 
 if TYPE_CHECKING:
+    from swarm_ledger.directory import Directory
+
     from .agent import Written
 
-__all__ = ["Granted", "Owner"]
+__all__ = ["Granted", "Owner", "inherit"]
 
 _LONGEST_WAIT_S = 86_400.0
 
@@ -165,3 +167,15 @@ class Owner(Reader, ABC):
             version, said = (text.blob, text.text.decode()) if text else (None, None)
             out.append(Granted(token.line, f"{token.generation}.{token.epoch}", until, version, said))
         return out
+
+
+def inherit(directory: Directory, before: Session, session: Session) -> None:
+    """Grant the leases of `before`, a session that ended, to `session` of the same agent. Raises Busy, StorageError."""
+    if not before.tokens():
+        return
+    old, new = Holder(before.id, before.agent), Holder(session.id, session.agent)
+    with directory.deciding() as table:
+        now = directory.now()
+        leases = list(table.of(before.id))
+        tokens = [coherence.hand_off(table, lease.line, old, new, lease.note, (), now) for lease in leases]
+    session.hold(tokens)

@@ -201,6 +201,8 @@ class Sessions:
                 taken = self._take(asked)
                 role = role or self._role(taken)
                 self._write(f"{self._home}/names/{taken}", self._here(role), replace=True)
+                if before and before.agent != taken:  # goes on by its name
+                    self._store(f"worktrees/{_key(self._where)}.{before.agent}.json", before)
                 session = self._start(taken, role)
                 self._store(f"worktrees/{_key(self._where)}.json", session)
         except OSError as error:

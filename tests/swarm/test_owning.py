@@ -259,6 +259,30 @@ def test_one_name_in_two_worktrees_is_two_owners(make: Make, tmp_path: Path, tim
         other.release("path:src")
 
 
+def test_an_agent_that_joins_again_keeps_its_leases(make: Make) -> None:
+    """Else it would be shut out by itself; what still runs in its session before is fenced."""
+    before = make("ada")
+    plan = before.remember("work", kind="plan").id
+    before.own(plan, "path:src/auth")
+    after, bob = make("ada"), make("bob")
+    assert [(lease.line, lease.mine) for lease in after.leases()] == [("path:src/auth", True), (plan, True)]
+    with pytest.raises(Owned):
+        bob.own("path:src/auth/login.py")
+    with pytest.raises(Fenced):
+        before.edit(plan, "from the session before")
+    assert sorted(after.release()) == ["path:src/auth", plan]
+
+
+def test_who_is_replaced_in_its_worktree_keeps_its_session(make: Make) -> None:
+    """By its name it goes on with what it read and owns, and so it does when it joins again."""
+    ada = make("ada")
+    ada.own("path:src/auth")
+    assert ada._swarm.join("carl").replaced == "ada"
+    by_name = ada._swarm.agent("ada")
+    assert by_name and by_name.session == ada.session
+    assert ada._swarm.join("ada").release() == ["path:src/auth"]
+
+
 def test_when_the_directory_is_lost_its_owners_are_told_at_their_next_write(make: Make) -> None:
     """All lines are free, and no write passes for one under a lease that is gone."""
     ada, bob = make("ada"), make("bob")
