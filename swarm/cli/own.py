@@ -19,9 +19,13 @@ swarm own 'path:src/auth/**' path:tests/test_auth.py --ttl 3600 --wait 60
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The lines, for how long."""
     parser.add_argument(
-        "line", metavar="LINE", nargs="+", help="a document's id, or path:GLOB from the repository's top"
+        "line",
+        metavar="LINE",
+        nargs="+",
+        help="a document's id, or path:GLOB from the repository's top: * and ? within a name, ** for any directories; "
+        "all else, brackets too, stands for itself",
     )
-    parser.add_argument("--ttl", type=float, default=900.0, metavar="S", help="how long, in seconds (default: 900)")
+    parser.add_argument("--ttl", type=float, default=900.0, metavar="S", help="seconds, 1 to 86400 (default: 900)")
     parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="try for so long while others own it")
 
 
