@@ -173,15 +173,16 @@ class LexicalIndex:
 
 
 def _condition(db: sqlite3.Connection, field: str, value: str) -> str:
-    """The FTS5 expression for `field` = `value`; an entity is also what goes by that name elsewhere, or went by it."""
+    """The FTS5 expression for `field` = `value`; an entity is also what of its type goes or went by its name."""
     tokens = [facet(field, value)]
     if field == "entity":
-        slug = value.removeprefix("entity-").partition("-")[2] if value.startswith("entity-") else value
+        kind, _, slug = value.removeprefix("entity-").partition("-") if value.startswith("entity-") else ("", "", value)
         pages = db.execute(
             "SELECT id FROM entry WHERE n IN (SELECT rowid FROM words WHERE words MATCH ?) ORDER BY id",
             (f'facets : "{facet("alias", slug)}"',),
         )
-        tokens += [facet(field, id) for (id,) in pages]
+        of_kind = f"entity-{kind}-" if kind else ""
+        tokens += [facet(field, id) for (id,) in pages if id.startswith(of_kind)]
     listed = " OR ".join(f'"{token}"' for token in dict.fromkeys(tokens))
     return f"facets : ({listed})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from swarm_kernels.backend import backend_of
 from swarm_kernels.rope import Rope
 from swarm_kernels.stores import KiviStore, PackedStore, attend
 from swarm_kernels.turboquant import Quantizer
@@ -18,7 +19,7 @@ def test_kivi_rounds_keys_by_channel_and_values_by_token() -> None:
     """64 tokens at 2 bits: each group of 32 has four evenly spaced values, and the bytes are 3 bits a value."""
     generator = torch.Generator().manual_seed(0)
     k, v = torch.randn(1, 2, 64, 32, generator=generator), torch.randn(1, 2, 64, 32, generator=generator)
-    store = KiviStore(32, 2, 2)
+    store = KiviStore(32, 2, 2, backend_of("torch"))
     store.append(k, v, torch.arange(64)[None, None])
     pairs = ((k[0, 1, 32:, 5], store.keys()[0, 1, 32:, 5]), (v[0, 1, 40], store.values()[0, 1, 40]))
     for group, back in pairs:
@@ -41,7 +42,7 @@ def test_a_large_constant_in_the_keys_costs_nothing_once_its_mean_is_off() -> No
     exact = softmax_attention(rows, k, v, 0.125)
     errors = []
     for centred in (None, rope):
-        store = PackedStore(Quantizer(64, 4, 0, True), Quantizer(64, 8, 1, True), centred)
+        store = PackedStore(Quantizer(64, 4, 0, True), Quantizer(64, 8, 1, True), backend_of("torch"), centred)
         store.append(k[:, :, :200], v[:, :, :200], at[:, :, :200])
         store.append(k[:, :, 200:], v[:, :, 200:], at[:, :, 200:])
         errors.append(float((store.attend(rows, 0.125)[0] - exact).norm()))
@@ -55,7 +56,7 @@ def test_attention_of_a_store_is_that_of_what_it_unpacks_to() -> None:
     k, v = (torch.randn(2, 2, 2500, 32, generator=generator) for _ in range(2))
     at = torch.arange(2500).repeat(2, 1, 1)
     at[1, :, ::7] = -1  # a row with holes: they are closed
-    store = PackedStore(Quantizer(32, 4, 0), Quantizer(32, 3, 1))
+    store = PackedStore(Quantizer(32, 4, 0), Quantizer(32, 3, 1), backend_of("torch"))
     store.append(k, v, at)
     rows = torch.randn(2, 2, 3, 32, generator=generator)
     out, lse = store.attend(rows, 0.2)
@@ -64,7 +65,7 @@ def test_attention_of_a_store_is_that_of_what_it_unpacks_to() -> None:
     for row, count in enumerate((store.positions >= 0).sum(-1)[:, 0].tolist()):
         wanted = v[row, :, at[row, 0] >= 0]
         values[row, :, :count] = Quantizer(32, 3, 1).quantize(wanted).dequantize()
-    expected, expected_lse = attend(rows, store.keys(), values, hidden, 0.2)
+    expected, expected_lse = attend(backend_of("torch"), rows, store.keys(), values, hidden, 0.2)
     torch.testing.assert_close(out, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(lse, expected_lse, atol=1e-4, rtol=1e-4)
     assert (store.positions >= 0).sum(-1).tolist() == [[2500], [2142]]

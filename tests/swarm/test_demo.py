@@ -151,7 +151,13 @@ def test_an_interrupt_ends_every_process_and_removes_everything(
     temporary.mkdir()
     command = [sys.executable, "-m", "swarm", "demo", str(project), "--processes", "3", "--seconds", "60"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell ignores in the background
+    )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in temporary.glob("*/processes/*.acks")):
         assert process.poll() is None and time.monotonic() < deadline
