@@ -274,7 +274,7 @@ def _leftovers(home: str, env: Env, fix: bool) -> list[Finding]:
     keeps = refs.leftovers(f"{home}/ledger.git")
     if keeps or scratch:
         if fix:
-            refs.remove_leftovers(f"{home}/ledger.git")
+            refs.remove_leftovers(f"{home}/ledger.git", env)
             for name in scratch:
                 os.unlink(f"{home}/tmp/{name}")
         what = f"{len(keeps) + len(scratch)} files of leaders that died"

@@ -364,7 +364,7 @@ class GitStore:
             self._env.point("leading")
             if unclean:
                 with self._state.writing():  # another leader's files are not here while it works
-                    refs.remove_leftovers(self.ledger)
+                    refs.remove_leftovers(self.ledger, self._env)
                     self._remove_scratch()
             yield unclean, expected
         finally:

@@ -346,7 +346,7 @@ class Leader:
 
     def _let_go(self, keep: str) -> None:
         """Remove the `.keep` of a batch that is done with, and first the ref's lock if it is still there."""
-        refs.unlock(self._ledger, keep)
+        refs.unlock(self._ledger, keep, self._env)
         with contextlib.suppress(OSError):
             self._env.disk.unlink(keep)
 

@@ -91,14 +91,11 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
         _link_lock(keep, lock, env)
         env.point("ref-locked")
         if read(ledger) != old:
-            env.disk.unlink(lock)
-            # The `.keep` goes next. A power loss that kept its removal and not this one would leave a lock which
-            # nobody could tell from another git's.
-            env.disk.sync_directory(os.path.dirname(path))
+            _remove(lock, env)
             return False
         env.disk.rename(lock, path)
     except BaseException:
-        unlock(ledger, keep)
+        unlock(ledger, keep, env)
         raise
     env.point("ref-moved")
     # Had somebody deleted the commit lock, two leaders could be here; then only the inode tells whose link the
@@ -109,12 +106,19 @@ def move(ledger: str, keep: str, old: CommitId | None, env: Env) -> bool:
     return True
 
 
-def unlock(ledger: str, keep: str) -> None:
+def unlock(ledger: str, keep: str, env: Env) -> None:
     """Remove the ref's lock if it was made from `keep`. Without its `.keep` it could not be told from another's."""
     lock = f"{ledger}/{_REF}.lock"
     with contextlib.suppress(OSError):
         if os.path.samefile(keep, lock):
-            os.unlink(lock)
+            _remove(lock, env)
+
+
+def _remove(lock: str, env: Env) -> None:
+    # The `.keep` goes next. A power loss that kept its removal and not this one would leave a lock which nobody
+    # could tell from another git's.
+    env.disk.unlink(lock)
+    env.disk.sync_directory(os.path.dirname(lock))
 
 
 def restore(ledger: str, tip: CommitId, env: Env) -> None:
@@ -150,20 +154,17 @@ def _link_lock(keep: str, lock: str, env: Env) -> None:
                 raise
 
 
-def remove_leftovers(ledger: str) -> None:
+def remove_leftovers(ledger: str, env: Env) -> None:
     """Remove what a leader that died left in the repository: its ref lock and its `.keep` files.
 
     Call with the commit lock held and inside the state cache's write transaction.
     """
-    lock = f"{ledger}/{_REF}.lock"
     keeps = leftovers(ledger)
     for keep in keeps:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samefile(keep, lock):
-                os.unlink(lock)
+        unlock(ledger, keep, env)
     for keep in keeps:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(keep)
+            env.disk.unlink(keep)
 
 
 def leftovers(ledger: str) -> list[str]:
