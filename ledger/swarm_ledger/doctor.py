@@ -42,10 +42,7 @@ def examine(home: str, env: Env, fix: bool, remote: Remote | None = None) -> lis
     if found and not fix:
         return found  # the rest could not be looked at
     found += _packs(home, fix)
-    branch, repository = _branch(home, env, fix), _repository(home, env, fix, remote)
-    if repository and fix and not all(one.mended for one in branch):
-        branch = _branch(home, env, fix)  # where it was may be told by what was brought back
-    found += [*branch, *repository]
+    found += _repository(home, env, fix, remote)
     found += [*_state(home, env, fix), *_queue(home, fix)]
     lock = FileLock(f"{home}/commit.lock")
     if lock.try_acquire():
@@ -150,6 +147,7 @@ def _heads(ledger: str, cached: CommitId | None) -> list[CommitId]:
 
 
 def _repository(home: str, env: Env, fix: bool, remote: Remote | None) -> list[Finding]:
+    """Objects and the branch. Objects first: what is brought back may tell where the branch was."""
     ledger = f"{home}/ledger.git"
     found = []
     kind = network_filesystem(home)
@@ -157,21 +155,25 @@ def _repository(home: str, env: Env, fix: bool, remote: Remote | None) -> list[F
         found.append(Finding(f"{home} is on a network file system ({kind})", "move it: set SWARM_HOME to a local one"))
     if git(ledger, "config", "--get", "--default", "1", "gc.auto").strip() != b"0":
         found.append(Finding("gc.auto is not 0", "swarm git config gc.auto 0"))
-    lines = fsck(ledger)
-    if lines:
-        more = f" and {len(lines) - 1} lines more (swarm git fsck)" if len(lines) > 1 else ""
-        what, advice = f"git fsck: {lines[0]}{more}", _BY_DOCTOR
-        left: list[str] = []
-        if fix:
-            try:
-                done = salvage(home, remote, env)
-                what += f" ({'; '.join(done)})" if done else ""
-            except SwarmError as error:
-                advice = str(error)
-            left = fsck(ledger)
+    lines, branch = fsck(ledger), _branch(home, env, fix=False)
+    if not lines and not branch:
+        return found
+    what = f"git fsck: {lines[0]}" if lines else "the newest commits may be lost with the branch"
+    what += f" and {len(lines) - 1} lines more (swarm git fsck)" if len(lines) > 1 else ""
+    advice, left = _BY_DOCTOR, list[str]()
+    if fix:
+        try:
+            done = salvage(home, remote, env)
+            what += f" ({'; '.join(done)})" if done else ""
+        except SwarmError as error:
+            advice = str(error)
+        branch = _branch(home, env, fix=True)
+        left = fsck(ledger)
+    found += branch
+    if lines or remote is not None:
         found.append(Finding(what, advice, mended=fix and not left))
-        found += [Finding(f"still wrong: {line}", _FROM_A_CLONE) for line in left]
-        found += _lost_tip(home, env)
+    found += [Finding(f"still wrong: {line}", _FROM_A_CLONE) for line in left]
+    found += _lost_tip(home, env)
     return found
 
 

@@ -194,18 +194,23 @@ def test_a_branch_that_names_a_commit_which_is_nowhere_can_go_on_from_the_newest
     git_store.submit(make_request(Put("b", "facts/a.md", b"b", blob_id(b"a"))))
 
 
-def test_a_torn_branch_is_found_again_when_its_packs_are_back(
-    git_store: GitStore, make_request: Make, tmp_path: Path
+@pytest.mark.parametrize("branch", ["torn", ""])
+@pytest.mark.parametrize("which", range(4))
+def test_a_lost_branch_is_found_again_when_its_packs_are_back(
+    git_store: GitStore, make_request: Make, tmp_path: Path, which: int, branch: str
 ) -> None:
-    """The branch, the cache and a pack are damaged at once, and the remote has all of it."""
+    """The branch, the cache and any one pack, be it that of the last commit: the remote has all of it."""
+    packs = [*_packs(git_store)]
     for number in range(3):
         git_store.submit(make_request(Put("a", f"facts/{number}.md", b"a%d" % number, None)))
+        packs += _packs(git_store).difference(packs)
     tip = git_store.tip()
     git_store.close()
     shutil.copytree(git_store.ledger, tmp_path / "elsewhere.git")
-    Path(f"{git_store.ledger}/refs/heads/swarm-ledger").write_text("torn")
+    ref = Path(f"{git_store.ledger}/refs/heads/swarm-ledger")
+    ref.write_text(branch) if branch else ref.unlink()
     Path(f"{git_store.home}/state.db").unlink()
-    _remove(sorted(_packs(git_store))[1])
+    _remove(packs[which])
     git_store.doctor(fix=True, remote=find_remote(None, str(tmp_path / "elsewhere.git"), str(tmp_path)))
     assert git_store.tip() == tip
     assert git_store.doctor() == []
