@@ -292,15 +292,12 @@ class Sessions:
     def _alone(self) -> Iterator[None]:
         """One joins at a time: taking over the name of a worktree that is gone is two steps."""
         lock = FileLock(f"{self._home}/names/.lock")
-        deadline = self._env.monotonic() + _JOIN_SECONDS
         try:
-            while not lock.try_acquire():
-                if self._env.monotonic() > deadline:
-                    raise Busy(
-                        f"another process has held {self._home}/names/.lock for {_JOIN_SECONDS:.0f} s; "
-                        "nobody joined. Continue or end that process, then try again."
-                    )
-                self._env.sleep(0.005)
+            if not lock.acquire(self._env, _JOIN_SECONDS, 0.005):
+                raise Busy(
+                    f"another process has held {self._home}/names/.lock for {_JOIN_SECONDS:.0f} s; "
+                    "nobody joined. Continue or end that process, then try again."
+                )
             yield
         finally:
             lock.close()

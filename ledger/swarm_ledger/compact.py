@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from hashlib import sha1
 
 from .env import Env
@@ -13,7 +14,7 @@ from .filelock import FileLock
 from .git import git
 from .objects import seal_pack
 
-__all__ = ["compact_if_due", "gc"]
+__all__ = ["alone", "compact_if_due", "gc"]
 
 _TIERS = (4_000, 120_000)
 """Objects: a pack smaller than the first is of tier 0, smaller than the second of tier 1, else of tier 2."""
@@ -176,22 +177,26 @@ def _repack(ledger: str, names: list[str], before: str) -> str:
     return made[0]
 
 
-def gc(home: str, env: Env) -> None:
-    """Repack everything as small as git can, and index history by path. Safe beside writers."""
-    ledger = f"{home}/ledger.git"
+@contextlib.contextmanager
+def alone(home: str, env: Env) -> Iterator[None]:
+    """Nobody merges packs meanwhile. Raises Busy when another process does so for a minute."""
     lock = FileLock(f"{home}/compact.lock")
-    deadline = env.monotonic() + 60
-    while not lock.try_acquire():
-        if env.monotonic() > deadline:
+    try:
+        if not lock.acquire(env, 60.0, 0.05):
             raise Busy(
                 f"another process has been packing this ledger for over a minute ({home}/compact.lock); try again."
             )
-        env.sleep(0.05)
-    try:
+        yield
+    finally:
+        lock.close()
+
+
+def gc(home: str, env: Env) -> None:
+    """Repack everything as small as git can, and index history by path. Safe beside writers."""
+    ledger = f"{home}/ledger.git"
+    with alone(home, env):
         _remove_leftovers(home)
         # Bitmaps would cost 4 % for the few who clone; chains of deltas may be long, for trees differ by one line each.
         settings = ("-c", "repack.writeBitmaps=false", "-c", "pack.compression=9")
         git(ledger, *settings, "repack", "-adFq", "--window=50", "--depth=250", "--threads=0")
         git(ledger, "commit-graph", "write", "--reachable", "--changed-paths")
-    finally:
-        lock.close()

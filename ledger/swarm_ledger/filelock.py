@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .env import Env
 
 __all__ = ["FileLock"]
 
@@ -34,6 +38,15 @@ class FileLock:
             if self._is_current():
                 return True
             self.close()
+
+    def acquire(self, env: Env, patience: float, pause: float) -> bool:
+        """Take the lock, looking every `pause` seconds; False when others have held it for `patience` seconds."""
+        deadline = env.monotonic() + patience
+        while not self.try_acquire():
+            if env.monotonic() > deadline:
+                return False
+            env.sleep(pause)
+        return True
 
     def _is_current(self) -> bool:
         try:

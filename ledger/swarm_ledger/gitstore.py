@@ -396,14 +396,10 @@ class GitStore:
 
         Writers wait meanwhile. Raises Busy when a leader does not go on, and what Leader.advance raises.
         """
-        env = self._env
         with self._mutex, _reporting():
             self._enter()
-            deadline = env.monotonic() + self._patience
-            while not self._lock.try_acquire():
-                if env.monotonic() > deadline:
-                    raise Busy(f"{self._held()}; nothing was merged. Resume or end it, then try again.")
-                env.sleep(0.005)
+            if not self._lock.acquire(self._env, self._patience, 0.005):
+                raise Busy(f"{self._held()}; nothing was merged. Resume or end it, then try again.")
             with self._tenure() as (unclean, expected):
                 tip = self._leader.advance(step)
                 if not unclean and self._leader.left_in_order:

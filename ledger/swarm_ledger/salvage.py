@@ -15,9 +15,9 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 from . import refs
+from .compact import alone
 from .env import Env, storage_error
-from .errors import Busy, Damaged, SwarmError
-from .filelock import FileLock
+from .errors import Damaged, SwarmError
 from .git import asks, environment, git
 from .objects import BLOB, COMMIT, TREE, encode_pack, object_name
 from .remotes import Remote, run
@@ -26,7 +26,6 @@ __all__ = ["fsck", "salvage"]
 
 _KINDS = {b"commit": COMMIT, b"tree": TREE, b"blob": BLOB}
 _AT_ONCE = 8192
-_PATIENCE_S = 60.0
 
 _Objects = dict[bytes, tuple[int, bytes]]
 
@@ -41,18 +40,11 @@ def fsck(ledger: str) -> list[str]:
 
 def salvage(home: str, remote: Remote | None, env: Env) -> list[str]:
     """Bring back what can be; what was done, a line each. Raises Busy while another process merges packs."""
-    lock = FileLock(f"{home}/compact.lock")
-    deadline = env.monotonic() + _PATIENCE_S
-    while not lock.try_acquire():
-        if env.monotonic() > deadline:
-            raise Busy(f"another process has been packing this ledger for over a minute ({home}/compact.lock).")
-        env.sleep(0.05)
-    try:
-        return _Salvage(home, env).run(remote)
-    except OSError as error:
-        raise storage_error(error, "salvaging damaged packs") from error
-    finally:
-        lock.close()
+    with alone(home, env):
+        try:
+            return _Salvage(home, env).run(remote)
+        except OSError as error:
+            raise storage_error(error, "salvaging damaged packs") from error
 
 
 class _Salvage:

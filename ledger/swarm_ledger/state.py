@@ -103,11 +103,8 @@ class State:
         """Delete a damaged cache, once, whoever else finds the same."""
         self.close()
         lock = FileLock(f"{self._path}.lock")
-        deadline = self._env.monotonic() + _LOCK_PATIENCE_S
-        while not lock.try_acquire():
-            if self._env.monotonic() > deadline:
-                raise Busy(f"another process holds {self._path}.lock; try again.")
-            self._env.sleep(0.01)
+        if not lock.acquire(self._env, _LOCK_PATIENCE_S, 0.01):
+            raise Busy(f"another process holds {self._path}.lock; try again.")
         try:
             with contextlib.suppress(sqlite3.DatabaseError):
                 db = self._open()

@@ -106,12 +106,9 @@ def _check_whole(store: GitStore) -> None:
 def _turn(store: GitStore, env: Env, patience: float) -> Iterator[None]:
     """One sync of a ledger at a time: two would only do the same work twice."""
     lock = FileLock(f"{store.home}/sync.lock")
-    deadline = env.monotonic() + patience
     try:
-        while not lock.try_acquire():
-            if env.monotonic() > deadline:
-                raise Busy(f"another `swarm sync` of this ledger has been at work for {patience:.0f} s; try again.")
-            env.sleep(0.05)
+        if not lock.acquire(env, patience, 0.05):
+            raise Busy(f"another `swarm sync` of this ledger has been at work for {patience:.0f} s; try again.")
         _clear_incoming(store)
         yield
         _clear_incoming(store)

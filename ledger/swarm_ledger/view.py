@@ -92,11 +92,8 @@ class View:
 
         What SQLite says of the manifest inside becomes an OSError; a damaged one is deleted, to be made anew.
         """
-        deadline = self._env.monotonic() + patience
-        while not self.lock.try_acquire():
-            if self._env.monotonic() > deadline:
-                raise Busy(f"another process has held {self.registration}/lock for {patience:.0f} s; try again.")
-            self._env.sleep(0.002)
+        if not self.lock.acquire(self._env, patience, 0.002):
+            raise Busy(f"another process has held {self.registration}/lock for {patience:.0f} s; try again.")
         try:
             yield
         except sqlite3.DatabaseError as error:
