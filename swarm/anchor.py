@@ -26,6 +26,9 @@ KEPT = 400
 """Of a longer span the marks of so many lines are kept."""
 
 _SCOPES = 3
+_LONGEST = 16384
+"""Characters of marks, as an entry may have them."""
+
 _NOTHING: tuple[tuple[int, ...], ...] = ((), (), (), (), ())
 _MARKS = re.compile(r"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}")
 _LOOSE = re.compile(
@@ -206,7 +209,8 @@ def read_anchor(citation: Mapping[str, object]) -> Anchor | None:
     loose, marks = citation.get("loose"), citation.get("marks")
     copies, rivals = citation.get("copies"), citation.get("rivals")
     here, away = rivals if isinstance(rivals, list) and len(rivals) == 2 else (0.0, 0.0)
-    before, span, after, scope, twins = _decode(marks) if isinstance(marks, str) else _NOTHING
+    known = isinstance(marks, str) and len(marks) <= _LONGEST
+    before, span, after, scope, twins = _decode(str(marks)) if known else _NOTHING
     if not span:
         return Anchor(path, first, last, digest)
     return Anchor(

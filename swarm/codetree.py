@@ -7,6 +7,7 @@ id, by which a text is looked for in all files at once.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,12 +20,15 @@ from .anchor import Anchor, Text, marks_of, split_lines
 from .judge import TRIVIAL
 
 __all__ = [
+    "LARGEST",
+    "NOT_FETCHED",
     "CodeTree",
     "Marks",
     "NoMarks",
     "Unreadable",
     "changed_files",
     "flaw_of",
+    "fork_of",
     "git",
     "holders_of",
     "texts",
@@ -33,10 +37,18 @@ __all__ = [
 LARGEST = 4 << 20
 """A file of more bytes is not looked into."""
 
+NOT_FETCHED = "its text was not fetched with the tree"
+"""Of a file of a partial clone; it may be there the next time."""
+
+_TOO_LARGE = "it is too large"
+
 _LINK, _SUBMODULE = "120000", "160000"
 _LFS = b"version https://git-lfs.github.com/spec/"
 _SNIFFED = 8000
 _AT_ONCE = 512
+_DRAINED = 1 << 20
+_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+"""Of a commit: what else git takes for one, such as a search of its messages, no citation may ask for."""
 _WIDELY = 32
 """Of the files that hold a text, so many with the most of what stood around it are looked into."""
 
@@ -98,6 +110,8 @@ class CodeTree:
     def text(self, path: str) -> Text | None:
         """The file at `path`, or None where there is none. Raises Unreadable where it can not be looked into."""
         mode, oid = self.files.get(path, ("", ""))
+        if not mode and self._in_submodule(path):
+            raise Unreadable("it is in a submodule, whose files are in another repository")
         if not mode:
             return None
         if mode == _SUBMODULE:
@@ -108,8 +122,14 @@ class CodeTree:
             self._texts[oid] = Text(b"", self._lines(oid))
         return self._texts[oid]
 
+    def _in_submodule(self, path: str) -> bool:
+        parts = path.split("/")
+        return any(self.files.get("/".join(parts[:n]), ("",))[0] == _SUBMODULE for n in range(1, len(parts)))
+
     def of_commit(self, commit: str, path: str) -> Text | None:
         """The file that `commit` has at `path`, or None where this repository does not hold it."""
+        if not _NAME.fullmatch(commit):
+            return None
         try:
             data = self._read(f"{commit}:{path}")
         except Unreadable:
@@ -138,7 +158,7 @@ class CodeTree:
     def _lines(self, oid: str) -> list[bytes]:
         data = self._read(oid)
         if data is None:
-            raise Unreadable("its text was not fetched with the tree")
+            raise Unreadable(NOT_FETCHED)
         if flaw := flaw_of(data):
             raise Unreadable(flaw)
         return split_lines(data)
@@ -158,12 +178,22 @@ class CodeTree:
         ask, answer = self._reading.stdin, self._reading.stdout
         if ask is None or answer is None:
             raise Unreadable("git does not answer")
-        ask.write(name.encode(errors="surrogateescape") + b"\n")
-        ask.flush()
+        try:
+            ask.write(name.encode(errors="surrogateescape") + b"\n")
+            ask.flush()
+        except BrokenPipeError:
+            self.close()
+            raise Unreadable("git does not read it; `git fsck` says what is wrong") from None
         head = answer.readline().split()
         if len(head) != 3 or not head[2].isdigit():
             return None
-        data = answer.read(int(head[2]))
+        size = int(head[2])
+        if size > LARGEST:
+            while size > 0:
+                size -= len(answer.read(min(size, _DRAINED))) or size
+            answer.read(1)
+            raise Unreadable(_TOO_LARGE)
+        data = answer.read(size)
         answer.read(1)
         return data if head[1] == b"blob" else None
 
@@ -187,7 +217,7 @@ class CodeTree:
             if len(fields) == 3 and int(fields[2]) <= LARGEST:
                 small.append(oid)
             elif len(fields) == 3:
-                yield oid, (b"", "it is too large")
+                yield oid, (b"", _TOO_LARGE)
         out = git(self.directory, "cat-file", "--batch", stdin="\n".join([*small, ""]).encode())
         at = 0
         for oid in small:
@@ -222,7 +252,7 @@ def holders_of(anchor: Anchor, files: Mapping[int, Sequence[str]]) -> list[str]:
 def flaw_of(data: bytes) -> str:
     """Why the lines of a file can not be looked at, or ""."""
     if len(data) > LARGEST:
-        return "it is too large"
+        return _TOO_LARGE
     if data.startswith(_LFS):
         return "it is a pointer of Git LFS, and its text is elsewhere"
     return "it is binary" if b"\0" in data[:_SNIFFED] else ""
@@ -263,39 +293,46 @@ def changed_files(directory: str, old: str, new: str) -> dict[str, list[tuple[in
 
     A place where lines were only taken out is the line before it. Raises Unreadable.
     """
-    out: dict[str, list[tuple[int, int]]] = {}
-    options = (
-        "-U0",
-        "--no-color",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-renames",
-        "--src-prefix=a/",
-        "--dst-prefix=b/",
-    )
-    names = git(
-        directory, "-c", "core.quotePath=false", "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new
-    )
-    for name in names.split(b"\0")[:-1]:
-        out[name.decode(errors="surrogateescape")] = []
+    names = git(directory, "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
+    out: dict[str, list[tuple[int, int]]] = {
+        name.decode(errors="surrogateescape"): [] for name in names.split(b"\0")[:-1]
+    }
+    options = ("-U0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--src-prefix=a/")
+    diff = git(directory, "diff-tree", "-r", "-p", *options, "--dst-prefix=b/", old, new)
     current: list[tuple[int, int]] = []
-    for line in git(directory, "diff-tree", *options, "-U0", "--src-prefix=a/", "--dst-prefix=b/", old, new).split(
-        b"\n"
-    ):
-        if line.startswith(b"+++ "):
+    left = 0
+    for line in diff.split(b"\n"):
+        if left and line[:1] in (b"+", b"-"):
+            left -= 1  # a line of a file, which may read like one of the diff's own
+        elif line.startswith(b"+++ "):
             current = out.get(_plain(line[4:]), [])
         elif line.startswith(b"@@ "):
-            start, _, count = line.split(b" ")[2][1:].partition(b",")
-            length = int(count or 1)
-            current.append((int(start), int(start) + max(length, 1) - 1))
+            (_, gone), (start, come) = (_range(part) for part in line.split(b" ")[1:3])
+            left = gone + come
+            current.append((start, start + max(come, 1) - 1))
     return out
+
+
+def fork_of(directory: str, base: str, tip: str) -> str:
+    """The commit where `tip` left `base`; `base` itself where history is cut off before that."""
+    try:
+        return git(directory, "merge-base", base, tip).decode().split()[0]
+    except Unreadable:
+        return base
+
+
+def _range(part: bytes) -> tuple[int, int]:
+    """(first line, number of lines) of one side of a hunk, such as -3,2."""
+    start, _, count = part[1:].partition(b",")
+    return int(start), int(count or 1)
 
 
 def _plain(name: bytes) -> str:
     """A path as a diff names it."""
+    name = name.rstrip(b"\t")
     if name.startswith(b'"'):
         name = name[1:-1].decode("unicode_escape").encode("latin-1")
-    return name.rstrip(b"\t").removeprefix(b"b/").decode(errors="surrogateescape")
+    return name.removeprefix(b"b/").decode(errors="surrogateescape")
 
 
 def texts(tree: CodeTree, paths: Iterable[str]) -> Iterator[tuple[str, Text]]:

@@ -16,7 +16,7 @@ from swarm_ledger.ids import kind_of, path_of
 from swarm_ledger.store import CommitId, Store
 
 from .anchor import Anchor, Text, anchor_of, fields_of
-from .codetree import CodeTree, Marks, Unreadable, flaw_of, texts
+from .codetree import LARGEST, CodeTree, Marks, Unreadable, flaw_of, texts
 from .judge import in_place, settle
 
 __all__ = ["anchored", "citation", "cite_code", "head", "holds", "span_digest"]
@@ -142,6 +142,6 @@ def _read(whole: str, path: str) -> bytes:
         if not stat.S_ISREG(os.stat(whole).st_mode):
             raise BadInput(f"{path!r} is not a file.")
         with open(whole, "rb") as file:
-            return file.read()
+            return file.read(LARGEST + 1)  # enough to see that it is too large
     except OSError as error:
         raise BadInput(f"{path!r} can not be read: {error.strerror}.") from None

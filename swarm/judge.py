@@ -101,12 +101,13 @@ def _confirmed(anchor: Anchor, path: str, text: Text, first: int, last: int) -> 
     """The span around the lines that are not blank, `first` to `last`, if its hash says so: it may have blank ends."""
     wanted = anchor.loose or anchor.sha256
     if spare := anchor.lines - (last - first + 1):
-        for lead in range(spare + 1) if spare > 0 else ():
+        # Only where it would be inside the file: a citation may say that it has any number of blank lines.
+        for lead in range(max(0, last + spare - len(text.lines)), min(spare, first - 1) + 1):
             a, b = first - lead, last + spare - lead
             if text.digest(a, b) == anchor.sha256:
                 yield Place(path, a, b)
                 return
-            if a >= 1 and b <= len(text.lines) and text.loose_digest(anchor.path, a, b) == wanted:
+            if text.loose_digest(anchor.path, a, b) == wanted:
                 yield Place(path, a, b, False)
                 return
     elif text.digest(first, last) == anchor.sha256:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import unified_diff
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_ledger.errors import NotFound
+from swarm_ledger.errors import Conflict, Expired, Fenced, NotFound, Owned
 from swarm_ledger.ids import path_of
 
 from .verdicts import Evidence, Verdict
@@ -28,6 +29,8 @@ class Verified(NamedTuple):
     written: Sequence[Written] = ()
     unreachable: str = ""
     """Why no code at all could be looked at."""
+    hindered: Mapping[str, str] = MappingProxyType({})
+    """Id → why where its moved citations are now was not recorded."""
 
     @property
     def code(self) -> Sequence[Verdict]:
@@ -36,15 +39,17 @@ class Verified(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing changed or is gone, and not all of the code was out of reach."""
+        """Whether nothing changed or is gone, not all of the code was out of reach, and all was written."""
         bad = any(one.verdict in ("changed", "gone") for one in self.verdicts)
-        return not bad and not (self.code and all(one.verdict == "uncheckable" for one in self.code))
+        unseen = self.code and all(one.verdict == "uncheckable" for one in self.code)
+        return not bad and not unseen and not self.hindered
 
 
 def verify(evidence: Evidence, ids: Sequence[str] = (), fix: Agent | None = None) -> Verified:
     """The verdicts on what those of `ids`, or all active facts, cite; `fix` records moved ones as a new version.
 
-    Raises BadInput for what is no id, NotFound for an entry that is not there.
+    What somebody owns or changes meanwhile is left, and named. Raises BadInput for what is no id, NotFound for an
+    entry that is not there.
     """
     store = evidence.store
     for id in ids:
@@ -52,17 +57,21 @@ def verify(evidence: Evidence, ids: Sequence[str] = (), fix: Agent | None = None
             raise NotFound(f"no entry {id} in this ledger; `swarm recall` finds entries by their words.")
     verdicts = evidence.verdicts(ids or None)
     written = []
+    hindered: dict[str, str] = {}
     moved: dict[str, dict[int, Verdict]] = {}
     for one in verdicts:
         if one.verdict == "moved":
             moved.setdefault(one.fact, {})[one.nth] = one
     for id, which in moved.items() if fix else ():
         tree = evidence.tree()
-        if fix and tree and (done := _mend(fix, tree, id, which)):
-            written.append(done)
+        try:
+            if fix and tree and (done := _mend(fix, tree, id, which)):
+                written.append(done)
+        except (Conflict, Owned, Fenced, Expired) as error:
+            hindered[id] = str(error)
     if written:
         verdicts = evidence.verdicts(ids or None)
-    return Verified(verdicts, written, evidence.unreachable)
+    return Verified(verdicts, written, evidence.unreachable, hindered)
 
 
 def difference(evidence: Evidence, verdict: Verdict) -> list[str]:

@@ -113,10 +113,22 @@ class Evidence:
 
     def _code(self, rows: Sequence[Cited]) -> dict[str, Known]:
         """Digest → verdict."""
+        from .codetree import Unreadable
+
         tree = self.tree() if rows else None
-        if tree is None:
-            return {row.digest: Known("uncheckable", "", 0, 0, True, self.unreachable) for row in rows}
-        wanted = {row.digest: row for row in rows}
+        try:
+            return self._on(tree, {row.digest: row for row in rows}) if tree else self._out_of_reach(rows)
+        except Unreadable as error:  # of the tree itself: objects of it are missing, or damaged
+            self.unreachable = str(error)
+            return self._out_of_reach(rows)
+
+    def _out_of_reach(self, rows: Sequence[Cited]) -> dict[str, Known]:
+        return {row.digest: Known("uncheckable", "", 0, 0, True, self.unreachable) for row in rows}
+
+    def _on(self, tree: CodeTree, wanted: Mapping[str, Cited]) -> dict[str, Known]:
+        """Digest → verdict on `tree`. Raises Unreadable."""
+        from .codetree import NOT_FETCHED
+
         whole = self._index.verdicts([(digest, tree.root) for digest in wanted])
         known = {digest: verdict for (digest, _), verdict in whole.items()}
         left = {digest: tree.blob(row.path) for digest, row in wanted.items() if digest not in known}
@@ -125,10 +137,10 @@ class Evidence:
         new = [wanted[digest] for digest in left if digest not in known]
         found = dict(_judged(tree, new))
         if found or left:
-            kept = {(row.digest, source): verdict for row, source, verdict in found.values()}
+            kept = {(row.digest, source): one for row, source, one in found.values() if one.why != NOT_FETCHED}
             if len(wanted) <= _FEW:  # the next one to ask for these need not even list the tree
                 kept |= {(digest, tree.root): known[digest] for digest in left if digest in known}
-                kept |= {(digest, tree.root): one[2] for digest, one in found.items()}
+                kept |= {(digest, tree.root): one for (digest, _), one in kept.items()}
             self._index.note(kept, tree.root)
         known |= {digest: one[2] for digest, one in found.items()}
         return {digest: self._by_hand(wanted[digest], verdict) for digest, verdict in known.items()}
@@ -143,6 +155,8 @@ class Evidence:
         anchor = read_anchor(row.fields())
         if anchor and self._hand and holds(self._hand, anchor):
             return Known("fresh", anchor.path, anchor.first, anchor.last, True, "in this worktree, in no commit yet")
+        if known.verdict == "uncheckable":
+            return known
         return Known("uncheckable", "", 0, 0, True, "it was cited before it was committed, and is in no commit here")
 
     def _other(self, row: Cited) -> Known:

@@ -34,6 +34,8 @@ Check = Callable[[Subject], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (structure, linked, history, fenced, evidence, contested, expired, derived, owned)
 """In the order in which their findings are shown. A new check is a module with one function, and a name here."""
 
+_NO_LEASES = "Who owns what was not looked at: no leases are kept here; --leases takes them from where agents work."
+
 
 def check(store: Store, branch: Branch | None = None, swarm: Swarm | None = None, *, code: bool = True) -> Report:
     """Look at every file and every commit of `store`, and at a branch of the code. Writes nothing.
@@ -49,4 +51,5 @@ def check(store: Store, branch: Branch | None = None, swarm: Swarm | None = None
             severity = rules.get(finding.rule, finding.severity)
             if severity != "off":
                 findings.append(replace(finding, severity=severity))
-    return Report(sum(subject.entries.ids.values()), len(subject.commits), tuple(findings))
+    unseen = (_NO_LEASES,) if branch and branch.guard is None else ()
+    return Report(sum(subject.entries.ids.values()), len(subject.commits), tuple(findings), unseen)

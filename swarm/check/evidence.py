@@ -43,18 +43,19 @@ def evidence(subject: Subject) -> Iterator[Finding]:
 
 def _touched(subject: Subject, now: Evidence, bad: Sequence[Verdict], facts: Mapping[str, Fact]) -> Iterator[Finding]:
     """Of `bad` what was not so before the branch, each at lines that the branch changed."""
-    from ..codetree import Unreadable, changed_files
+    from ..codetree import Unreadable, changed_files, fork_of
 
     swarm, branch, tree = subject.swarm, subject.branch, now.tree()
     if swarm is None or branch is None or tree is None or not bad:
         return
-    before = Evidence(swarm, branch.base)
+    base = fork_of(tree.directory, branch.base, branch.tip)
+    before = Evidence(swarm, base)
     try:
         was = {(one.fact, one.nth): one.verdict for one in before.verdicts({one.fact for one in bad})}
-        changed = changed_files(tree.directory, branch.base, branch.tip)
+        changed = changed_files(tree.directory, base, branch.tip)
     except Unreadable as error:
         message = f"what the branch changes is not known, so all evidence that does not stand is shown: {error}"
-        yield Finding("warn", "evidence", branch.base, message)
+        yield Finding("warn", "evidence", base, message)
         was, changed = {}, {one.cited.rpartition(":")[0]: [] for one in bad}
     finally:
         before.close()

@@ -29,6 +29,8 @@ class Report:
     entries: int
     commits: int
     findings: tuple[Finding, ...]
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at here, and what to do about it."""
 
     @property
     def ok(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import quoted
 from swarm_ledger.store import Version
 
 __all__ = ["RULES", "severities"]
@@ -42,7 +43,7 @@ def severities(settings: Version | None) -> Mapping[str, str]:
     for rule, severity in given.items():
         if rule not in RULES or severity not in ("error", "warn", "off"):
             raise BadInput(
-                f"swarm.yaml: check.{rule} is no rule, or {severity!r} no severity.\n"
+                f"swarm.yaml: check: {quoted(str(rule))} is no rule, or {quoted(str(severity))} no severity.\n"
                 f"Rules are {', '.join(RULES)}; each may be error, warn or off."
             )
     return given

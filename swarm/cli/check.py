@@ -32,6 +32,8 @@ swarm check --ref topic --since main --as ada
 ssh build swarm leases --json | swarm check --since origin/main --leases - --format github
 """
 _ORIGIN = "refs/remotes/origin/HEAD"
+_SUMMARY_BYTES = 900_000
+"""GitHub shows nothing at all of a summary of more than a mebibyte."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +56,12 @@ def run(call: Call) -> int:
     report = check(call.swarm.store, branch, call.swarm, code=not options.ledger)
     if call.json or options.format == "json":
         findings = [asdict(finding) for finding in report.findings]
-        say_json({"ok": report.ok, "entries": report.entries, "commits": report.commits, "findings": findings})
+        totals = {"ok": report.ok, "entries": report.entries, "commits": report.commits}
+        say_json({**totals, "findings": findings, "unseen": report.unseen})
         return 0 if report.ok else 1
-    for finding in report.findings:
+    # GitHub shows ten errors and ten warnings of a step: those on lines that the branch changes come first.
+    found = sorted(report.findings, key=lambda one: branch is not None and not one.file)
+    for finding in found:
         if options.format == "github":
             say(_annotation(finding))
         else:
@@ -66,10 +71,11 @@ def run(call: Call) -> int:
         f"{counted(report.entries, 'entry')}, {counted(report.commits, 'commit')}: "
         f"{counted(errors, 'error')}, {counted(len(report.findings) - errors, 'warning')}."
     )
+    total = " ".join((total, *report.unseen))
     say(total)
     if options.format == "github" and (path := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(path, "a", encoding="utf-8") as file:
-            file.write(_summary(report.findings, total))
+            file.write(_summary(found, total))
     return 0 if report.ok else 1
 
 
@@ -114,9 +120,15 @@ def _summary(findings: Sequence[Finding], total: str) -> str:
     lines = ["## Ledger", "", total, ""]
     if findings:
         lines += ["| | rule | where | what |", "|---|---|---|---|"]
-    for one in findings:
+    size = 0
+    for number, one in enumerate(findings):
         where = f"{one.file}:{one.first}" if one.file and one.first else one.file or one.where
-        lines.append(f"| {one.severity} | {one.rule} | {cell(where)} | {cell(one.message)} |")
+        row = f"| {one.severity} | {one.rule} | {cell(where)} | {cell(one.message)} |"
+        size += len(row.encode(errors="replace")) + 1
+        if size > _SUMMARY_BYTES:
+            lines += ["", f"{len(findings) - number} more are in the log of this step."]
+            break
+        lines.append(row)
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """Does the evidence for facts still stand on this branch? Each citation is fresh (the same text in its place), moved
 (the same text elsewhere), changed, gone or uncheckable. That evidence is unchanged does not make a fact true. Exit code
-1 where something changed or is gone, or where no code at all could be checked."""
+1 where something changed or is gone, or where no code at all could be checked; 3 where --fix could not write all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 from collections import Counter
 
 from .call import Call
-from .output import counted, say, say_json
+from .output import counted, say, say_json, warn
 
 EXAMPLE = """
 swarm verify
@@ -46,6 +46,8 @@ def run(call: Call) -> int:
         for written in done.written:
             if not call.json:
                 say(f"{written.id} re-anchored in commit {(written.commit or '')[:12]}")
+        for id, why in done.hindered.items():
+            warn(f"{id} was not re-anchored: {why}")
         if not call.json:
             counts = Counter(one.verdict for one in done.verdicts)
             listed = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
@@ -54,4 +56,4 @@ def run(call: Call) -> int:
                 say(f"No code could be checked: {done.unreachable}.")
     finally:
         evidence.close()
-    return 0 if done.ok else 1
+    return 3 if done.hindered else 0 if done.ok else 1

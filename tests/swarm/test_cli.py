@@ -115,7 +115,8 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     assert [(one["version"], one["by"]) for one in history] == [(made["version"], "ada")]
     status = json.loads(run("status", "--json").out)
     assert (status["entries"], status["me"]["agent"], status["stale"]) == ({"fact": 1}, "ada", {})
-    assert json.loads(run("check", "--json").out) == {"ok": True, "entries": 1, "commits": 2, "findings": []}
+    sound = {"ok": True, "entries": 1, "commits": 2, "findings": [], "unseen": []}
+    assert json.loads(run("check", "--json").out) == sound
     assert status["agents"] == [
         {"name": "ada", "role": None, "directory": str(repository), "present": True, "joined": True}
     ]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from swarm import Swarm
+from swarm.check import Finding
+from swarm.cli.check import _summary
 from swarm.verdicts import Evidence, Verdict
 from swarm_ledger.store import Put
 
@@ -108,6 +110,18 @@ def test_fix_records_where_moved_citations_are_as_a_new_version(repository: Path
     ]
     assert (shown["fields"]["rev"], shown["standing"]["evidence"]) == (2, "fresh")
     assert "re-anchored" not in run("--as", "bob", "verify", "--fix").out
+
+
+def test_fix_leaves_what_another_owns_and_mends_the_rest(repository: Path, run: Run) -> None:
+    """Exit code 3 and the owner's name; what could be written is."""
+    hers = fact(run, "--cite", "auth.py:5-6", title="one")
+    others = [fact(run, "--cite", "auth.py:5-6", title=title) for title in ("two", "three")]
+    assert run("--as", "bob", "own", hers).code == 0
+    commit(repository, auth_py="import os\n" + CODE)
+    done = run("--as", "ada", "verify", "--fix")
+    assert (done.code, f"{hers} was not re-anchored: {hers} is owned by bob" in done.err) == (3, True), done
+    assert sorted(line.split()[0] for line in done.out.splitlines() if "re-anchored" in line) == sorted(others)
+    assert done.out.splitlines()[-1] == "3 citations: 1 moved, 2 fresh."
 
 
 def test_what_is_cited_before_it_is_committed_is_looked_for_in_the_worktree(repository: Path, run: Run) -> None:
@@ -310,3 +324,22 @@ def test_a_branch_is_told_of_what_it_changed_itself(repository: Path, run: Run) 
     commit(repository, auth_py=None)
     done = run("check", "--since", "main", "--format", "github")
     assert sum(line.startswith("::error") for line in done.out.splitlines()) == 2
+
+
+def test_what_a_branch_did_comes_before_what_the_ledger_has(repository: Path, run: Run, tmp_path: Path) -> None:
+    """GitHub shows ten annotations of a kind."""
+    fact(run, "--set", "valid_to=2026-01-01T00:00:00Z", "--valid-from", "2025-01-01", title="old")
+    fact(run, "--cite", "auth.py:5-6", title="new")
+    git(repository, "checkout", "--quiet", "-b", "topic")
+    commit(repository, auth_py=CODE.replace("False", "None"))
+    done = run("check", "--since", "main", "--format", "github")
+    assert [line.split("::")[1].split("title=")[1] for line in done.out.splitlines()[:-1]] == ["evidence", "expired"]
+
+
+def test_a_summary_that_is_too_long_for_github_says_how_much_is_left_out() -> None:
+    """Of a longer one GitHub shows nothing."""
+    many = [Finding("warn", "expired", "facts/x.md", "|" * 1000) for _ in range(1000)]
+    text = _summary(many, "1000 entries.")
+    shown = text.count("| warn | expired |")
+    assert len(text.encode()) < 1_000_000
+    assert text.endswith(f"\n\n{1000 - shown} more are in the log of this step.\n")
