@@ -173,7 +173,7 @@ def beside(context: Context) -> Outcome:
     origin = f"{context.directory}/origin"
     swarm = ledgers.make(origin)
     ledgers.populate(swarm, context.pick(5000, 500), 1)
-    swarm.index.catch_up()
+    ledgers.warm(swarm)
     swarm.close()
     ratios, detail = [], []
     for number in range(rounds):

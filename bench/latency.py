@@ -19,7 +19,7 @@ def latency(context: Context) -> Outcome:
     plaingit.make_worktree(worktree)
     swarm = ledgers.make(origin)
     ledgers.populate(swarm, 5000, 8)
-    swarm.index.catch_up()
+    ledgers.warm(swarm)
     swarm.close()
     both: list[float] = []
     commit: list[float] = []

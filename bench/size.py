@@ -31,7 +31,7 @@ def disk(context: Context) -> Outcome:
 
     def work(number: int, start: Callable[[], None], did: fleet.Did) -> None:
         swarm = ledgers.open_with(repository)
-        write = ledgers.writer(swarm, number, texts=each)  # none twice
+        write = ledgers.writer(swarm, number)
         start()
         for _ in range(each):
             did.write(write)
@@ -39,7 +39,7 @@ def disk(context: Context) -> Outcome:
 
     results = fleet.run(f"{entries:,} entries by {_PROCESSES} processes", [work] * _PROCESSES, entries / 500)
     swarm = ledgers.open_with(repository)
-    swarm.index.catch_up()
+    ledgers.warm(swarm)
     texts = [
         len(version.text) for version in swarm.store.read_many([p for p, _ in swarm.store.paths("facts/")]).values()
     ]
@@ -167,7 +167,7 @@ def start(context: Context) -> Outcome:
     repository = f"{context.directory}/repository"
     swarm = ledgers.make(repository)
     ledgers.populate(swarm, 1_000, 1)
-    swarm.index.catch_up()
+    ledgers.warm(swarm)
     swarm.join("measure")
     swarm.close()
     commands = {

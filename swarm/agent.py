@@ -29,7 +29,7 @@ from swarm_ledger.store import Append, BlobId, CommitId, Delete, Op, Put, Receip
 from swarm_ledger.times import format_time
 
 from . import drafts
-from .gates import Draft, objections
+from .gates import Draft, knows, objections
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
@@ -509,6 +509,9 @@ class Agent(Owner):
         # The write is acknowledged whatever happens here; without the note the next edit asks to read first.
         with contextlib.suppress(StorageError):
             self.session.saw(versions, self._env.now())
+        for op, (path, version) in zip(documents, versions, strict=True):
+            if isinstance(op, Put) and version and path.startswith(("facts/", "reflections/")):
+                knows(version, op.text)
 
     def _replace(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections import Counter
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -21,21 +21,20 @@ from swarm_ledger.ids import id_of
 from swarm_ledger.store import Change, Store
 from swarm_ledger.times import parse_time
 
-from .saying import alike, said_in, sketch, words
+from .saying import KEPT, alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known"]
 
-_APPLICATION, _VERSION = 0x53574556, 2
+_APPLICATION, _VERSION = 0x53574556, 3
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
-    since REAL, until REAL, active INTEGER);
+    since REAL, until REAL, active INTEGER, sketch BLOB);
 CREATE INDEX fact_id ON fact (id);
 CREATE INDEX fact_key ON fact (key) WHERE key IS NOT NULL;
 CREATE TABLE cited (fact INTEGER, nth INTEGER, kind TEXT, digest TEXT, path TEXT, data TEXT);
 CREATE INDEX cited_fact ON cited (fact);
 CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
-CREATE INDEX sketch_fact ON sketch (fact);
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
 CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first INTEGER, last INTEGER, exact INTEGER,
     why TEXT, PRIMARY KEY (digest, source)) WITHOUT ROWID;
@@ -56,6 +55,12 @@ _LIKE = 8
 """So many facts at most are held against a text that is like them: one is enough to name."""
 _COMMON = 100
 """What more facts than this share tells nothing of them."""
+
+_SHARING = " UNION ALL ".join(
+    [f"SELECT fact FROM (SELECT fact FROM sketch WHERE h = ? LIMIT {_COMMON})"] * KEPT  # noqa: S608 - our own words
+)
+_ALIKE = f"""SELECT path FROM (SELECT fact, count(*) AS shared FROM ({_SHARING}) GROUP BY fact HAVING shared >= ?)
+JOIN fact ON n = fact ORDER BY shared DESC LIMIT {_LIKE}"""  # noqa: S608
 
 
 class Fact(NamedTuple):
@@ -126,11 +131,10 @@ class FactIndex:
                 out.setdefault(str(fact.key), []).append(fact)
         return out
 
-    def like(self, text: str) -> list[str]:
-        """Ids of a few active facts that say what `text` says, as far as words tell."""
-        said = words(text)
+    def like(self, text: str, said: frozenset[str]) -> list[str]:
+        """Ids of a few active facts that say what `text` says, whose words are `said`, as far as words tell."""
         few = sketch(text)
-        needed = max(1, len(few) // 2)
+        asked = [*few, *[-1] * (KEPT - len(few)), max(1, len(few) // 2)]
 
         def work(db: sqlite3.Connection) -> list[str]:
             try:
@@ -139,10 +143,7 @@ class FactIndex:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
                 # Another process is at it. A writer does not wait: who writes the same just now cannot be seen anyway.
-            query = "SELECT fact FROM sketch WHERE h = ? LIMIT ?"
-            shared = Counter(n for h in few for (n,) in db.execute(query, (h, _COMMON)))
-            found = [n for n, number in shared.most_common(_LIKE) if number >= needed]
-            return [db.execute("SELECT path FROM fact WHERE n = ?", (n,)).fetchone()[0] for n in found]
+            return [path for (path,) in db.execute(_ALIKE, asked)]
 
         paths = self._file.run(work)
         versions = self._store.read_many(paths) if paths else {}
@@ -247,11 +248,11 @@ class FactIndex:
 
 
 def _take_in(db: sqlite3.Connection, change: Change) -> None:
-    old = db.execute("SELECT n FROM fact WHERE path = ?", (change.path,)).fetchone()
+    old = db.execute("SELECT n, sketch FROM fact WHERE path = ?", (change.path,)).fetchone()
     if old:
-        db.execute("DELETE FROM cited WHERE fact = ?", old)
-        db.execute("DELETE FROM sketch WHERE fact = ?", old)
-        db.execute("DELETE FROM fact WHERE n = ?", old)
+        db.execute("DELETE FROM cited WHERE fact = ?", old[:1])
+        db.executemany("DELETE FROM sketch WHERE h = ? AND fact = ?", [(h, old[0]) for h in array("I", old[1])])
+        db.execute("DELETE FROM fact WHERE n = ?", old[:1])
     id = id_of(change.path)
     if change.version is None or id is None:
         return
@@ -270,12 +271,12 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         *(change.path, id, str(fields.get("title", "")), str(fields.get("by", "")), str(fields.get("at", ""))),
         *(key if isinstance(key, str) else None, since, _moment(fields.get("valid_to")), int(active)),
     )
+    few = sketch(said_in(change.version.text)) if active and change.path.startswith("facts/") else []
     n = db.execute(
-        "INSERT INTO fact (path, id, title, by_, at, key, since, until, active) VALUES (?,?,?,?,?,?,?,?,?)", values
+        "INSERT INTO fact (path, id, title, by_, at, key, since, until, active, sketch) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        (*values, array("I", few).tobytes()),
     ).lastrowid
-    if active and change.path.startswith("facts/"):
-        said = said_in(change.version.text)
-        db.executemany("INSERT OR IGNORE INTO sketch VALUES (?, ?)", [(h, n) for h in sketch(said)])
+    db.executemany("INSERT INTO sketch VALUES (?, ?)", [(h, n) for h in few])
     citations = fields.get("citations")
     db.executemany(
         "INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)",

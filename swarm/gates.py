@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .api import Swarm
     from .session import Session
 
-__all__ = ["DEFAULTS", "Draft", "Policy", "objections", "policy"]
+__all__ = ["DEFAULTS", "Draft", "Policy", "knows", "objections", "policy"]
 
 DEFAULTS: Mapping[str, object] = {
     "provenance": "off",
@@ -43,7 +43,7 @@ _ENOUGH = 6
 """A text of fewer different words says nothing of where it comes from."""
 
 _served: dict[str, frozenset[str]] = {}
-"""Version → its words, of what sessions of this process read."""
+"""Version → its words, of what sessions of this process read or wrote."""
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -96,17 +96,25 @@ def objections(swarm: Swarm, session: Session, rules: Policy, draft: Draft) -> I
             f"a {draft.kind} says what it rests on: --cite PATH:FIRST-LAST, an entry's id, or a URL. "
             "What you only noticed, `swarm log` keeps.",
         )
+    said = words(text)
     if rules["duplicate"] == "refuse" and draft.kind == "fact":
-        for id in swarm.facts.like(text):
+        for id in swarm.facts.like(text, said):
             if id != draft.old:
                 yield "duplicate", f"{id} says that already; edit or supersede it where this is newer."
     if rules["loop"] == "refuse":
-        for id in _echoes(swarm, session, words(text)):
+        for id in _echoes(swarm, session, said):
             if id != draft.old:
                 yield (
                     "loop",
                     f"that is what you just read in {id}; cite it there, and say what is new.",
                 )
+
+
+def knows(version: str, document: bytes) -> None:
+    """Keep the words of a version, also of one that this process wrote: then nobody has to read it for them."""
+    if len(_served) > 1000:
+        _served.clear()
+    _served[version] = words(said_in(document))
 
 
 def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[str]:
@@ -116,11 +124,8 @@ def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[st
     # A log may be said again, citing it: so are facts made of what was noticed.
     latest = {place: version for place, version in session.latest(_LAST).items() if not place.startswith("log/")}
     unknown = [place for place, version in latest.items() if version not in _served]
-    if unknown:
-        if len(_served) > 1000:
-            _served.clear()
-        for place, now in swarm.store.read_many(unknown).items():
-            _served[latest[place]] = words(said_in(now.text))
+    for place, now in swarm.store.read_many(unknown).items():
+        knows(latest[place], now.text)
     for place, version in latest.items():
         if len(said & _served.get(version, _NOTHING)) >= ALIKE * len(said):
             yield id_of(place) or place

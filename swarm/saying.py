@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from zlib import crc32
 
-__all__ = ["ALIKE", "alike", "said_in", "sketch", "words"]
+__all__ = ["ALIKE", "KEPT", "alike", "said_in", "sketch", "words"]
 
 ALIKE = 0.85
 """Two texts with so much of their words in common say the same."""
 
+KEPT = 8
+"""So many numbers at most make a sketch."""
+
 _WORD = re.compile(r"[^\W_]+")
 _TITLE = re.compile(rb"^[ \t]*title:[ \t]*(.*)$", re.MULTILINE)
 _END = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
-_KEPT = 8
+_TELLING = re.compile(rb"[0-9a-z_\x80-\xff]{4,}")
+_ANY = re.compile(rb"[0-9a-z_\x80-\xff]+")
 
 
 def words(text: str) -> frozenset[str]:
@@ -27,13 +31,15 @@ def alike(one: frozenset[str], other: frozenset[str]) -> bool:
 
 
 def sketch(text: str) -> list[int]:
-    """A few numbers of which texts that are alike share most: the least of the hashes of their pairs of words.
+    """A few numbers of which texts that are alike share most: the least of the hashes of their pairs of longer words.
 
-    Words alone would be shared by many texts that have nothing else in common.
+    Words alone would be shared by many texts that have nothing else in common, and so would pairs of short ones.
     """
-    said = text.casefold()
-    found = [word.encode() for word in _WORD.findall(said)]
-    return sorted({crc32(b"%b %b" % pair) for pair in zip(found, found[1:] or found, strict=False)})[:_KEPT]
+    said = text.casefold().encode(errors="replace")
+    found = _TELLING.findall(said)
+    if len(found) < 3:
+        found = _ANY.findall(said)
+    return sorted(set(map(crc32, map(b" ".join, zip(found, found[1:] or found, strict=False)))))[:KEPT]
 
 
 def said_in(document: bytes) -> str:

@@ -210,13 +210,22 @@ class GitStore:
             raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to read it.")
         return state
 
+    def _is_fresh(self, state: State) -> bool:
+        """Whether the open read transaction is of the branch's tip, so that there is nothing to wait for."""
+        commit, format = state.reflects()
+        return commit is not None and format <= FORMAT and refs.read(self.ledger) == commit
+
     def _reading(self, action: Callable[[State], _T]) -> _T:
         """`action` on the cache as of one commit; again on a new one where the old proves damaged or was deleted."""
         with self._mutex, _reporting():
             for _ in range(10):
+                self._enter()
                 state = self._state
                 try:
-                    state = self._fresh()
+                    with state.reading():
+                        if self._is_fresh(state):
+                            return action(state)
+                    self._fresh()
                     with state.reading():
                         if state.commit() is not None or refs.read(self.ledger) is None:
                             return action(state)

@@ -182,6 +182,11 @@ class State:
         value = self.meta("commit")
         return CommitId(value.hex()) if value else None
 
+    def reflects(self) -> tuple[CommitId | None, int]:
+        """That commit, and the format of the ledger there."""
+        held = dict(self.db.execute("SELECT key, value FROM meta WHERE key IN ('commit', 'format')"))
+        return CommitId(held["commit"].hex()) if held.get("commit") else None, held.get("format", 1)
+
     def head(self) -> bytes:
         """The content of that commit's object."""
         return bytes(self.meta("head") or b"")
