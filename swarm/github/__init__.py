@@ -28,10 +28,16 @@ def files_for_code() -> dict[str, str]:
 def install(store: Store, worktree: str, env: Env) -> list[str]:
     """Write them into `worktree`, and the workflow of the ledger into the ledger; the paths in the worktree.
 
-    Raises Refused where a file is there already and says something else, before anything is written; StorageError.
+    Raises Refused where a file is there already and says something else, or a link leads out of the worktree, before
+    anything is written; StorageError.
     """
     wanted = files_for_code()
+    root = os.path.realpath(worktree)
     for path, text in wanted.items():
+        if os.path.realpath(os.path.join(root, path)) != os.path.join(root, path):
+            raise Refused(
+                "link", f"{path} is behind a symbolic link, so nothing was written; make it a plain directory."
+            )
         if _read(os.path.join(worktree, path)) not in (None, text):
             raise Refused("exists", f"{path} is there already and was left as it is; move it away, then try again.")
     try:

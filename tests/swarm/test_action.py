@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from swarm import Swarm
@@ -136,7 +137,7 @@ def test_a_pull_request_is_told_which_facts_rest_on_the_lines_that_it_changes(
     assert "| error | evidence | code.py:19 |" in summary
     assert (
         tmp_path / "temp/installed"
-    ).read_text() == "-m pip install --quiet --disable-pip-version-check -- the-tool\n"
+    ).read_text() == "-P -m pip install --quiet --disable-pip-version-check -- the-tool\n"
 
 
 def test_a_pull_request_that_touches_no_evidence_passes(repository: Path, run: Run, tmp_path: Path) -> None:
@@ -198,6 +199,80 @@ def test_init_writes_the_workflows_and_puts_one_into_the_ledger(repository: Path
     (repository / WORKFLOW).write_text("mine\n")
     assert run("init", "--github").code == 4
     assert (repository / WORKFLOW).read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("link", [".github", ".github/workflows", WORKFLOW])
+def test_init_writes_nothing_behind_a_link(repository: Path, run: Run, tmp_path: Path, link: str) -> None:
+    """A repository may have one that leads anywhere."""
+    outside = tmp_path / "outside"
+    if link != WORKFLOW:
+        outside.mkdir()
+    (repository / link).parent.mkdir(parents=True, exist_ok=True)
+    (repository / link).symlink_to(outside)
+    done = run("init", "--github")
+    assert (done.code, "is behind a symbolic link, so nothing was written" in done.err) == (4, True)
+    assert [path for path in tmp_path.rglob("*.yml") if not path.is_symlink()] == []
+
+
+def test_a_base_that_is_no_commit_fails_the_check(repository: Path, run: Run, tmp_path: Path) -> None:
+    """Whatever an event says it is: no option, no other ref, no command of the runner."""
+    served, _ = prepared(repository, run, tmp_path, lambda: (repository / "x").touch())
+    with serving(served, []) as url:
+        checkout = checked_out(tmp_path, url)
+        for number, base in enumerate(("--upload-pack=touch owned", "$(touch owned)", "0" * 40, "x\n::error::y")):
+            event = {"pull_request": {"base": {"sha": base}}}
+            done = run_action(checkout, tmp_path / f"temp{number}", event, url)
+            assert done.returncode not in (0, 1), done.stdout
+            assert not any(line.startswith("::") for line in (done.stdout + done.stderr).splitlines())
+    assert not (checkout / "owned").exists()
+
+
+def test_what_agents_wrote_is_no_command_to_the_runner(repository: Path, run: Run, tmp_path: Path) -> None:
+    """Not in titles, paths or settings; in the summary it is no markup."""
+
+    def change() -> None:
+        (repository / "code.py").write_text(CODE.replace("value + 3", "value + 33").replace("value + 5", "value + 55"))
+
+    served, base = prepared(repository, run, tmp_path, change)
+    evil = "x %0A::error::y ##[error]z <img src=x> [l](http://e) @all `q` | b"
+    run("--as", "ada", "remember", evil, "--cite", "auth.py:1-2", "--set", "valid_to=2026-01-02T00:00:00Z")
+    blob = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"],
+        cwd=repository / ".git/swarm/ledger.git",
+        input="none\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    foreign(repository / ".git/swarm/ledger.git", "notes/a\n::stop-commands::b\r\n##[error]c.md", blob)
+    run("--as", "ada", "sync", "origin")
+    with serving(served, []) as url:
+        checkout = checked_out(tmp_path, url)
+        done = run_action(checkout, tmp_path / "temp", {"pull_request": {"base": {"sha": base}}}, url)
+    assert done.returncode == 1, done.stderr
+    lines = (done.stdout + done.stderr).replace("\r", "\n").splitlines()
+    assert {line.split(" ")[0] for line in lines[:-1]} == {"::error", "::warning"}
+    assert "::" not in lines[-1]
+    assert any("x %250A::error::y" in line for line in lines)
+    summary = (tmp_path / "temp/summary.md").read_text()
+    for markup in ("<img", "[l]", "@all", "`q`", "##[error]"):
+        assert markup not in summary
+    assert all(line.count("|") == 5 for line in summary.splitlines()[4:])
+
+
+def foreign(ledger: Path, path: str, blob: str) -> None:
+    """A commit of another git that adds a file."""
+    index = {**os.environ, "GIT_INDEX_FILE": str(ledger / "an-index")}
+
+    def plumb(*arguments: str, stdin: str = "") -> str:
+        command = ["git", "-c", "user.name=u", "-c", "user.email=u@example.invalid", *arguments]
+        done = subprocess.run(command, cwd=ledger, env=index, input=stdin, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    plumb("read-tree", "swarm-ledger")
+    plumb("update-index", "-z", "--index-info", stdin=f"100644 {blob}\t{path}\0")
+    made = plumb("commit-tree", "-p", "swarm-ledger", "-m", "::error::subject", plumb("write-tree"))
+    plumb("update-ref", "refs/heads/swarm-ledger", made)
 
 
 def test_the_workflows_are_valid_and_zizmor_finds_nothing(repository: Path, run: Run, tmp_path: Path) -> None:
