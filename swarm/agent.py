@@ -29,7 +29,7 @@ from swarm_ledger.store import Append, BlobId, CommitId, Delete, Op, Put, Receip
 from swarm_ledger.times import format_time
 
 from . import drafts
-from .gates import Draft, knows, objections
+from .gates import Draft, knows, leaks, objections
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
@@ -138,10 +138,13 @@ class Agent(Owner):
             named: dict[EntryId, str] = {}
             subject, trailers = "", dict[tuple[str, str], None]()
             for note in notes:
-                trailers |= dict.fromkeys(self._gates(Draft("log", "", note.text, {}), force))
                 here = mentions(note.entities)
+                meta = note_meta(note, here)
+                trailers |= dict.fromkeys(
+                    self._gates(Draft("log", "", note.text, meta, titles=[*here.values()]), force)
+                )
                 id = new_id("log", at, self._env.rng)
-                entry = logbook.LogEntry(id, self.name, at, note.text, note_meta(note, here))
+                entry = logbook.LogEntry(id, self.name, at, note.text, meta)
                 if note.task:
                     self._linked({"task": note.task})
                 ops.append(Append(id, directory, header, logbook.section(entry)))
@@ -173,7 +176,7 @@ class Agent(Owner):
         """
         with self._recorded("remember") as ids:
             given, named = self._given(about, {"type": type, "plan": plan})
-            trailers = self._gates(Draft(kind, title, body, given), about.get("force"))
+            trailers = self._gates(Draft(kind, title, body, given, titles=[*named.values()]), about.get("force"))
             done = self._create(kind, title, body, given, named, trailers=trailers)
             ids.append(done.id)
         return done
@@ -209,7 +212,9 @@ class Agent(Owner):
             if draft == known.text:
                 return Written(EntryId(id), None, known.path, known.blob)
             put = Put(id, known.path, draft, known.blob)
-            trailers = self._gates(Draft("edit", str(changes.get("title") or ""), body or "", changes), force)
+            trailers = self._gates(
+                Draft("edit", str(changes.get("title") or ""), body or "", changes, id, [*named.values()]), force
+            )
             receipt, created = self._replace(known, draft, f"edit {id}", [put], named, trailers)
         if release and Line(id) in self.session.tokens():
             self.release(id)
@@ -238,7 +243,7 @@ class Agent(Owner):
                 raise Refused("supersede", f"{id} was superseded by {old['superseded_by']}; supersede that one.")
             kept = {name: old[name] for name in ("entities", "room", "tags", "key") if name in old}
             given, named = self._given(about)
-            trailers = self._gates(Draft(kind, title, body, given, id), about.get("force"))
+            trailers = self._gates(Draft(kind, title, body, given, id, [*named.values()]), about.get("force"))
             done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known, trailers)
             ids.append(done.id)
         return done
@@ -251,6 +256,7 @@ class Agent(Owner):
         with self._recorded("retract", [id]):
             if not why.strip():
                 raise BadInput("say why: those who read it before will want to know.")
+            self._may_say(why)
             known = self._known(id, base, "retract")
             at = self._now()
             stone = tombstone_id(EntryId(id), at, self._env.rng)
@@ -302,9 +308,15 @@ class Agent(Owner):
             raise Refused(rule, f"{why}\nIf it is right all the same, say why: --force --why TEXT.")
         if not force.strip():
             raise BadInput("say why the gate is wrong here: --force --why TEXT.")
+        if leak := leaks(self._swarm.gates, force):
+            raise BadInput(f"the reason is kept too, and {leak}")
         forced = subject_line(f"{', '.join(against)}: {force}")
         self._swarm.record.add("force", self.session, [], "done", forced)
         return (("Forced", forced),)
+
+    def _may_say(self, text: str) -> None:
+        for rule, why in objections(self._swarm, self.session, self._swarm.gates, Draft("log", "", text, {})):
+            raise Refused(rule, why)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._env.now()), UTC)

@@ -12,20 +12,21 @@ Each but `size` may be `off`. A write that is refused can be forced with a reaso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_ledger.errors import BadInput
-from swarm_ledger.ids import id_of
+from swarm_ledger.errors import BadInput, NotFound
+from swarm_ledger.ids import id_of, kind_of, quoted
 
-from .saying import ALIKE, said_in, words
+from .saying import ALIKE, said_in, turns, words
 from .secrets import secret_in
 
 if TYPE_CHECKING:
     from .api import Swarm
     from .session import Session
 
-__all__ = ["DEFAULTS", "Draft", "Policy", "knows", "objections", "policy"]
+__all__ = ["DEFAULTS", "Draft", "Policy", "knows", "leaks", "objections", "policy"]
 
 DEFAULTS: Mapping[str, object] = {
     "provenance": "off",
@@ -51,13 +52,15 @@ Policy = Mapping[str, object]
 
 
 class Draft(NamedTuple):
-    """What is about to be written. `old` is what it takes the place of."""
+    """What is about to be written. `old` is what it takes the place of, or what an edit changes."""
 
     kind: str
     title: str
     body: str
     fields: Mapping[str, object]
     old: str | None = None
+    titles: Sequence[str] = ()
+    """Of pages that are made with it."""
 
 
 def policy(settings: bytes | None) -> Policy:
@@ -74,7 +77,7 @@ def policy(settings: bytes | None) -> Policy:
         right = isinstance(value, int) and value > 0 if name == "size" else value in ("refuse", "off")
         if known is None or not right:
             raise BadInput(
-                f"swarm.yaml: gates.{name} is none that is known, or not what it may be; known are "
+                f"swarm.yaml: gates: {quoted(str(name))} is none that is known, or not what it may be; known are "
                 f"{', '.join(DEFAULTS)}, each `refuse` or `off`, size a number of bytes."
             )
     return {**DEFAULTS, **given}
@@ -86,11 +89,14 @@ def objections(swarm: Swarm, session: Session, rules: Policy, draft: Draft) -> I
     limit = rules["size"]
     if isinstance(limit, int) and (size := len(draft.body.encode(errors="replace"))) > limit:
         yield "size", f"its body has {size} bytes; at most {limit} in this ledger. Say it shorter, or cite a file."
-    if rules["secrets"] == "refuse" and (kind := secret_in(text)):
-        yield "secrets", f"it holds what looks like a secret ({kind}); name it instead of writing it down."
+    if leak := leaks(rules, "\n".join((text, *draft.titles, *_texts(draft.fields)))):
+        yield "secrets", leak
+    bare = rules["provenance"] == "refuse" and not draft.fields.get("citations", draft.kind == "edit")
+    if bare and draft.kind == "edit" and draft.old and kind_of(draft.old) in ("fact", "reflection"):
+        yield "provenance", "that takes out what it rests on; cite what shows it now, or retract it."
     if draft.kind not in ("fact", "reflection"):
         return
-    if rules["provenance"] == "refuse" and not draft.fields.get("citations"):
+    if bare:
         yield (
             "provenance",
             f"a {draft.kind} says what it rests on: --cite PATH:FIRST-LAST, an entry's id, or a URL. "
@@ -117,6 +123,25 @@ def knows(version: str, document: bytes) -> None:
     _served[version] = words(said_in(document))
 
 
+def leaks(rules: Policy, text: str) -> str:
+    """What the gate against secrets says of `text`; "" where nothing."""
+    kind = secret_in(text) if rules["secrets"] == "refuse" else None
+    return f"it holds what looks like a secret ({kind}); name it instead of writing it down." if kind else ""
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of the fields of an entry, but not the marks of citations, which may look like anything."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            if name != "marks":
+                yield from _texts(one)
+    elif isinstance(value, Sequence):
+        for one in value:
+            yield from _texts(one)
+
+
 def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[str]:
     """Ids of entries that the ledger served to this session a moment ago and that say all that is `said`."""
     if len(said) < _ENOUGH:
@@ -125,7 +150,10 @@ def _echoes(swarm: Swarm, session: Session, said: frozenset[str]) -> Iterator[st
     latest = {place: version for place, version in session.latest(_LAST).items() if not place.startswith("log/")}
     unknown = [place for place, version in latest.items() if version not in _served]
     for place, now in swarm.store.read_many(unknown).items():
-        knows(latest[place], now.text)
+        seen = latest[place]
+        with contextlib.suppress(NotFound):  # of a ledger that was set back
+            knows(seen, now.text if now.blob == seen else swarm.store.blob(seen))
     for place, version in latest.items():
-        if len(said & _served.get(version, _NOTHING)) >= ALIKE * len(said):
+        served = _served.get(version, _NOTHING)
+        if len(said & served) >= ALIKE * len(said) and not turns(said - served):
             yield id_of(place) or place

@@ -89,6 +89,7 @@ class Owner(Reader, ABC):
         with self._recorded("handoff", [line]):
             asked = parse_line(line)
             note = " ".join(note.split())
+            self._may_say(note)
             heir = self._swarm.sessions.of(to)
             if heir.id == self.session.id:
                 raise BadInput(f"{line} is yours already; name another agent.")
@@ -111,6 +112,7 @@ class Owner(Reader, ABC):
         with self._recorded("steal", [line]):
             if not why.strip():
                 raise BadInput("say why: whoever is at work on it will want to know.")
+            self._may_say(why)
             (asked,) = self._lines([line])
             with directory.deciding() as table:
                 tokens, ended = coherence.steal(table, [asked], self._holder, ttl, directory.now())
@@ -123,6 +125,10 @@ class Owner(Reader, ABC):
     @abstractmethod
     def log_many(self, notes: Iterable[Note]) -> list[Written]:
         """What is said to others is logged; see Agent."""
+
+    @abstractmethod
+    def _may_say(self, text: str) -> None:
+        """Raises Refused for a text that no log of this ledger may hold, before anything is done because of it."""
 
     def _lines(self, lines: Sequence[str]) -> list[Line]:
         """The lines meant; the documents among them are there. Raises BadInput, NotFound."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from zlib import crc32
 
-__all__ = ["ALIKE", "KEPT", "alike", "said_in", "sketch", "words"]
+__all__ = ["ALIKE", "KEPT", "alike", "said_in", "sketch", "turns", "words"]
 
 ALIKE = 0.85
 """Two texts with so much of their words in common say the same."""
@@ -14,6 +14,10 @@ KEPT = 8
 """So many numbers at most make a sketch."""
 
 _WORD = re.compile(r"[^\W_]+")
+_NOT = frozenset({"no", "not", "never", "none", "nor", "without", "cannot", "t"})
+"""Words that turn what is said around; "t" is what is left of "isn't"."""
+
+_FIGURE = re.compile(r"[0-9]")
 _TITLE = re.compile(rb"^[ \t]*title:[ \t]*(.*)$", re.MULTILINE)
 _END = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 _TELLING = re.compile(rb"[0-9a-z_\x80-\xff]{4,}")
@@ -26,8 +30,15 @@ def words(text: str) -> frozenset[str]:
 
 
 def alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two texts of these words say the same."""
-    return len(one & other) >= ALIKE * len(one | other) if one and other else False
+    """Whether two texts of these words say the same: nearly all words, and no other number."""
+    if not one or not other or len(one & other) < ALIKE * len(one | other):
+        return False
+    return not turns(one ^ other)
+
+
+def turns(differing: frozenset[str]) -> bool:
+    """Whether texts that differ by these words say different things all the same: another number, or a "not"."""
+    return any(word in _NOT or _FIGURE.search(word) for word in differing)
 
 
 def sketch(text: str) -> list[int]:

@@ -17,8 +17,11 @@ _LONG = re.compile(r"[A-Za-z0-9_+=-]{13,}")
 _LETTER, _DIGIT = re.compile(r"[A-Za-z]"), re.compile(r"[0-9]")
 """Every secret of a known form has a suspect mark somewhere, or is a long run of letters and digits."""
 
-_OURS = re.compile(r"\b(?:fact|log|task|reflection|contested|tombstone)-[0-9]{6}-[0-9a-z]{8}\b|\b[0-9a-f]{40}\b")
-"""Ids and object names, which look like some."""
+_OURS = re.compile(
+    r"\b(?:fact|log|task|reflection|contested|tombstone)-[0-9]{6}-[0-9a-z]{8}\b"
+    r"|\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b|\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?"
+)
+"""Ids, object names, digests and times, which look like some."""
 
 _LEFT_OUT = frozenset({"IPPublicDetector", "KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString"})
 """Detectors of what is often no secret."""

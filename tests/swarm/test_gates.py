@@ -89,6 +89,81 @@ def test_secrets_are_refused_in_every_text(ada: Agent) -> None:
     ada.log(f"an example: {TOKEN}", force="it is no longer valid")
 
 
+def test_secrets_are_refused_in_every_field(ada: Agent, bob: Agent) -> None:
+    """Tags, addresses, names of entities, fields of one's own, reasons; an attempt does nothing else either."""
+    fact = ada.remember("How to sign in", "As everywhere.")
+    address = "https://ada:hunter2x@example.invalid/"
+    for action in (
+        lambda: ada.remember("Tagged", tags=[TOKEN]),
+        lambda: ada.remember("Of one's own", fields={"note": {"deep": [TOKEN]}}),
+        lambda: ada.remember("About", entities=[TOKEN]),
+        lambda: ada.remember("Cited", cite=[address]),
+        lambda: ada.log("noticed", ref=TOKEN),
+        lambda: ada.log("noticed", entities=[f"service:{TOKEN}"]),
+        lambda: ada.edit(fact.id, fields={"tags": [TOKEN]}),
+        lambda: ada.supersede(fact.id, "How to sign in", cite=[address]),
+    ):
+        assert refused(action) == "secrets"
+    ada.own("path:src/**")
+    tip = ada.store.tip()
+    for say in (
+        lambda: ada.retract(fact.id, f"it leaked {TOKEN}"),
+        lambda: bob.steal("path:src/**", f"with {TOKEN}"),
+        lambda: ada.handoff("path:src/**", "bob", f"use {TOKEN}"),
+    ):
+        with pytest.raises(Refused, match="GitHub Token"):
+            say()
+    with pytest.raises(BadInput, match="the reason is kept too"):
+        ada.remember("Forced", f"Use {TOKEN}", force=f"because {TOKEN} is old")
+    assert ada.store.tip() == tip
+    assert [held.agent for held in ada.leases()] == ["ada"]
+
+
+def test_marks_of_a_citation_are_no_secret(ada: Agent) -> None:
+    """They may have the form of a token by chance."""
+    marks = f"{'M1' * 12}.abcdef.{'x' * 27}.."
+    cited = {"path": "a.py", "lines": [1, 1], "sha256": "0" * 64, "marks": marks}
+    assert secret_in(marks) == "Discord Bot Token"
+    assert ada.remember("Sessions expire", cite=[cited]).commit
+
+
+def test_another_number_or_a_not_says_something_else(ada: Agent, bob: Agent) -> None:
+    """It is no copy and no echo: whoever found another value writes it down, and the facts contest each other."""
+    said = "Payments time out after 30 seconds when the gateway is busy, as the client of the bank does at night"
+    first = ada.remember(said, key="payments.timeout")
+    bob.show(first.id)
+    other = bob.remember(said.replace("30", "60"), key="payments.timeout")
+    third = bob.remember(said.replace("time out", "never time out"))
+    assert len({first.id, other.id, third.id}) == 3
+    assert refused(lambda: bob.remember(said.replace("at night", "by night"))) == "duplicate"
+
+
+def test_what_was_served_is_the_version_that_was_read(ada: Agent, bob: Agent) -> None:
+    """Whatever the entry says by now."""
+    fact = ada.remember("How sessions end", BODY)
+    bob.show(fact.id)
+    ada.edit(fact.id, "Cookies are renewed by the middleware at each request of a browser that is signed in.")
+    assert refused(lambda: bob.remember("The limit", BODY, kind="reflection")) == "loop"
+    bob.remember("On cookies", "Cookies are renewed by the middleware at each request.", kind="reflection")
+
+
+def test_an_edit_does_not_take_out_what_a_fact_rests_on(repository: Path, run: Run) -> None:
+    """Where the ledger wants to know that; another citation may take its place."""
+    run("join", "ada")
+    assert run("import", "jsonl", str(_settings(repository, "format: 1\ngates: {provenance: refuse}\n"))).code == 0
+    fact = run("remember", "Sessions expire", "--cite", "auth.py:1-2").id
+    assert run("edit", fact, "--set", "citations=").code == 4
+    assert run("edit", fact, "--set", "citations=[{url: 'https://example.invalid/'}]").code == 0
+    assert run("edit", fact, "--set", "citations=", "--force", "--why", "known to all").code == 0
+
+
+def _settings(repository: Path, text: str) -> Path:
+    """An export that has these settings."""
+    file = repository / "settings.jsonl"
+    file.write_text(json.dumps({"id": None, "path": "swarm.yaml", "text": text}) + "\n")
+    return file
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
