@@ -16,7 +16,7 @@ from .matches import Matches
 from .question import Question
 from .streams import STREAM_BITS
 
-__all__ = ["Candidate", "Marks", "marks", "of_numbers", "of_texts"]
+__all__ = ["Candidate", "Marks", "marks", "of_numbers", "of_texts", "read_marks"]
 
 _WHEN = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|ago|recently|since|(?:last|next|this|past|previous) (?:night|week|weekend"
@@ -42,6 +42,10 @@ class Marks(NamedTuple):
     quotes: bool
     asks: bool
 
+    def noted(self) -> str:
+        """As the index keeps them."""
+        return " ".join(f"{float(one):.4g}" for one in self)
+
 
 class Candidate(NamedTuple):
     """A row that may be a hit."""
@@ -62,6 +66,12 @@ def marks(text: str) -> Marks:
         '"' in start or "“" in start,
         start.split("[image: ")[0].rstrip().endswith("?"),
     )
+
+
+def read_marks(noted: str) -> Marks:
+    """The marks that were `noted`."""
+    when, number, names, quotes, asks = map(float, noted.split())
+    return Marks(when > 0, number > 0, names, quotes > 0, asks > 0)
 
 
 def of_numbers(question: Question, matches: Matches, rows: Sequence[Candidate]) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 """Where the terms of a question match: in entries, around them, and in the streams that they are part of.
 
-Every row that holds a term is looked at as long as those are few. Where they are many, the best by BM25 are, with
-those who stand beside them.
+Every row that holds a term is looked at as long as those are few. Where they are many, those are that hold most of the
+rare terms; of them the best by BM25, with those who stand beside them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from math import log
 from typing import NamedTuple
 
-from .maxscore import MATCHING, frequency, idf_of, top
+from .coordination import frequency, heaviest, holding, idf_of, shares
 from .streams import STREAM_BITS
 
 __all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
@@ -23,13 +23,18 @@ DECAY = (1.0, 0.7, 0.5, 0.35)
 POOL = 100
 """How many of the best by BM25 are looked at more closely, where rows are many."""
 
+_HEAVY = 300
+"""Of so many that weigh most by their terms, or a few more, the best by BM25 are taken, where rows are many."""
+
+_NARROW = 20_000
+"""A filter that fewer rows pass is cheaper inside the query for each term than beside it."""
+
 _FEW = 2000
 _FEW_FOR_WORDS = 300
 """The same where no question is asked: what stands beside a match then is no hit."""
 _CLOSE = 600
 """Of how many rows all features are looked at; others follow in the order of the matches around them."""
 _REACH = len(DECAY) - 1
-_K1 = 1.2
 
 
 class Term(NamedTuple):
@@ -131,38 +136,62 @@ def match(
     *,
     context: bool,
 ) -> Matches:
-    """The matches of `terms` among those of the `total` entries that `facets` and `within` (see maxscore.top) hold for.
+    """The matches of `terms` among those of the `total` entries for which `facets` and `within` hold.
 
+    Those two are as coordination.heaviest takes them, `within` as its condition.
     With `context`, what only stands beside a match is in the pool too.
     """
     counts = {term: frequency(db, term) for term in terms}
-    known = [term for term in terms if counts[term]]
-    weights = {term: idf_of(counts[term], total) for term in known}
+    known = {term: count for term, count in counts.items() if count}
+    idf = {term: idf_of(count, total) for term, count in known.items()}
     order: list[int] = []
     if sum(counts.values()) <= (_FEW if context else _FEW_FOR_WORDS):
-        found = [Term(term, _weight(counts[term], total), _rows(db, term, weights[term], None)) for term in known]
-        spots = _spots(db, {n for term in found for n in term.rows})
-        pool = {n for term in found for n in term.rows}
+        rows = {term: shares(db, term, idf[term], None) for term in known}
+        pool = {n for found in rows.values() for n in found}
+        unsure = pool  # whether the filters hold for them
+        spots = _spots(db, pool)
     else:
-        best = top(db, known, counts, total, facets, within, values, max(k, POOL))
-        order = _ordered(db, best)
-        pool = set(order[:POOL])
-        region = pool | set(_neighbours(db, _spots(db, pool), 2 * _REACH).values())
-        found = [Term(term, _weight(counts[term], total), _rows(db, term, weights[term], region)) for term in known]
-        spots = _spots(db, region)
+        few = holding(db, facets, _NARROW) if facets else _NARROW
+        narrow, allowed = (facets, few) if few < _NARROW else ("", total)
+        heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
+        rows = {term: shares(db, term, idf[term], heavy, narrow) for term in known}
+        order = _best(db, rows, idf, max(k, POOL))
+        pool, unsure = set(order[:POOL]), set()
+        spots = _spots(db, pool)
+        spots |= {n: spot for spot, n in _neighbours(db, spots, 2 * _REACH).items()}
+        region = pool | spots.keys()
+        beyond = region.difference(heavy)
+        for term, found in rows.items():
+            rows[term] = {n: value for n, value in found.items() if n in region}
+            if beyond:
+                rows[term] |= shares(db, term, idf[term], beyond)
     if context:
-        here = {n: spots[n] for n in pool if n in spots}
-        beside = _neighbours(db, here, _REACH)
+        beside = _neighbours(db, {n: spots[n] for n in pool if n in spots}, _REACH)
         spots |= {n: spot for spot, n in beside.items()}
-        pool |= set(beside.values())
-    if facets or within:
-        pool = _allowed(db, pool, facets, within, values)
+        unsure = unsure | set(beside.values()) - pool
+        pool = pool | unsure
+    if unsure and (facets or within):
+        pool = pool - unsure | _allowed(db, unsure, facets, within, values)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
+    found = [Term(term, _weight(count, total), rows[term]) for term, count in known.items()]
     matches = Matches(found, pool, spots, order, absent)
     if len(pool) > _CLOSE and not order:
         matches.order = _ordered(db, {n: -matches.window(n)[0] for n in pool})
         matches.pool = matches.order[:_CLOSE]
     return matches
+
+
+def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[str, float], k: int) -> list[int]:
+    """The `k` best of `rows` by BM25, and those that tie with the last."""
+    scores: dict[int, float] = defaultdict(float)
+    for term, found in rows.items():
+        for n, value in found.items():
+            scores[n] -= idf[term] * value
+    ranked = sorted(scores.values())
+    if len(ranked) > k:
+        last = ranked[k - 1] + 1e-9
+        scores = {n: score for n, score in scores.items() if score <= last}
+    return _ordered(db, scores)
 
 
 def _ordered(db: sqlite3.Connection, scores: dict[int, float]) -> list[int]:
@@ -177,16 +206,6 @@ def _ordered(db: sqlite3.Connection, scores: dict[int, float]) -> list[int]:
 def _weight(count: int, total: int) -> float:
     """A term's idf, never negative."""
     return log(1 + (total - count + 0.5) / (count + 0.5))
-
-
-def _rows(db: sqlite3.Connection, term: str, idf: float, region: Collection[int] | None) -> dict[int, float]:
-    where, values = "", [f'"{term}"']
-    if region is not None:
-        where = "AND +rowid IN (SELECT value FROM json_each(?))"
-        values.append(str(list(region)))
-    scored = db.execute(f"SELECT rowid, {MATCHING} FROM words WHERE words MATCH ? {where}", values)  # noqa: S608
-    unit = -1 / (idf * (_K1 + 1))
-    return {n: score * unit for n, score in scored}
 
 
 def _spots(db: sqlite3.Connection, rows: Collection[int]) -> dict[int, int]:

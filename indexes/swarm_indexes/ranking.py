@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import exp
 from typing import NamedTuple
 
-from .features import Candidate, marks, of_numbers, of_texts
+from .features import Candidate, of_numbers, of_texts, read_marks
 from .matches import POOL, Matches
 from .question import Question
 
@@ -72,10 +72,8 @@ def featured(
         return close, rest  # what a text shows on its face answers questions; it says nothing of mere words
     before = {row.n: matches.beside(row.n, -1) for row, _ in close}
     wanted = {*before, *(n for n in before.values() if n is not None)}
-    texts = db.execute(
-        "SELECT n, title, body FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(list(wanted)),)
-    )
-    seen = {n: marks(f"{title}\n{body}" if title else body) for n, title, body in texts}
+    noted = db.execute("SELECT n, marks FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(list(wanted)),))
+    seen = {n: read_marks(one) for n, one in noted}
     return [(row, found | of_texts(question, matches, row, seen, found["around"])) for row, found in close], rest
 
 

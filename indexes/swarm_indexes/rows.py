@@ -11,6 +11,7 @@ from swarm_ledger import ids, logbook
 from swarm_ledger.errors import BadInput
 from swarm_ledger.times import format_time
 
+from .features import marks
 from .mentions import mentioned
 from .moments import moment_of
 from .terms import clean, facet, pieces
@@ -38,6 +39,8 @@ class Row(NamedTuple):
     """One a line, as the next two."""
     superseded_by: str
     entities: str
+    marks: str
+    """What the text shows on its face, see features.Marks."""
     title: str
     body: str
     names: str
@@ -174,6 +177,7 @@ def _row(
         to=_lines(to),
         superseded_by=_lines(superseded_by),
         entities=_lines(entities),
+        marks=marks(f"{title}\n{body}" if title else body).noted(),
         title=title,
         body=body,
         names=named,

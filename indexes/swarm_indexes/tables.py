@@ -8,8 +8,8 @@ from .streams import SCHEMA as STREAMS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "SCHEMA", "VERSION", "meta"]
 
-APPLICATION, VERSION = 0x53574C58, 4
-_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities"
+APPLICATION, VERSION = 0x53574C58, 5
+_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
 """The fields of rows.Row, in its order."""

@@ -1,0 +1,132 @@
+"""The rows that hold most of a query's terms, found without scoring the others.
+
+Coordination level matching, weighted by idf: a row weighs what its terms do, and a rare term weighs more. Which terms a
+row holds is known from the postings alone, and costs FTS5 a tenth of what a score of the row does. So those that weigh
+most are found first, and only they are scored.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import log
+
+__all__ = ["MATCHING", "WEIGHTS", "frequency", "heaviest", "holding", "idf_of", "shares"]
+
+WEIGHTS = (3.0, 1.0, 2.0, 1.0, 1.0, 0.0)
+"""title, body, names, paths, parts, facets."""
+
+MATCHING = f"bm25(words, {', '.join(map(str, WEIGHTS))})"
+_K1 = 1.2
+"""FTS5's own, and fixed there; a term's part of a score stays below its idf times k1 + 1."""
+
+_PAIRED = 8
+"""Up to so many terms, rows are told apart by two of their terms, beyond by one: pairs grow with the square."""
+
+_GUESSED = 6
+"""For so many of the rarest terms it is guessed how many rows hold which of them."""
+
+_STEP = 8
+"""How many times more rows to look for where those that weigh most were too few."""
+
+_Weighed = Sequence[tuple[float, str]]
+"""(idf, term), the rarest first."""
+
+
+def heaviest(
+    db: sqlite3.Connection,
+    counts: Mapping[str, int],
+    total: int,
+    allowed: int,
+    facets: str,
+    condition: str,
+    values: tuple[object, ...],
+    wanted: int,
+) -> list[int]:
+    """`wanted` of the rows that hold terms of `counts`, or more, those that weigh most and some others; else all.
+
+    `counts` has the `frequency` of each term, `total` is the number of rows and `allowed` of those for which `facets`
+    hold, an FTS5 expression ending in AND, or "". `condition` is SQL beginning with AND, or "".
+    """
+    terms = sorted(((idf_of(count, total), term) for term, count in counts.items()), reverse=True)
+    rows: list[int] = []
+    for need in _levels(terms, counts, total, wanted * total / max(allowed, 1)):
+        found = db.execute(
+            f"SELECT rowid FROM words WHERE words MATCH ? {condition}",  # noqa: S608 (text of ours; data are parameters)
+            (f"{facets}({_reaching(terms, need)})", *values),
+        )
+        rows = [n for (n,) in found]
+        if len(rows) >= wanted:
+            break
+    return rows
+
+
+def shares(
+    db: sqlite3.Connection, term: str, idf: float, rows: Collection[int] | None, facets: str = ""
+) -> dict[int, float]:
+    """Row → how much it is about `term`, from 0 to 1: BM25F's share of it without the `idf`.
+
+    Of `rows`, or where they are None of all; only where `facets` hold (as in `heaviest`), which has no part in it.
+    """
+    where, values = "", [f'{facets}"{term}"']
+    if rows is not None:
+        where = "AND +rowid IN (SELECT value FROM json_each(?))"
+        values.append(str(list(rows)))
+    scored = db.execute(f"SELECT rowid, {MATCHING} FROM words WHERE words MATCH ? {where}", values)  # noqa: S608
+    unit = -1 / (idf * (_K1 + 1))
+    return {n: score * unit for n, score in scored}
+
+
+def holding(db: sqlite3.Connection, facets: str, most: int) -> int:
+    """For how many rows `facets` hold (as in `heaviest`); counts up to `most`."""
+    count: int = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (facets.removesuffix(" AND "), most)
+    ).fetchone()[0]
+    return count
+
+
+def frequency(db: sqlite3.Connection, term: str) -> int:
+    """How many rows hold `term`."""
+    count: int = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (f'"{term}"',)).fetchone()[0]
+    return count
+
+
+def idf_of(count: int, total: int) -> float:
+    """FTS5's idf of a term in `count` of `total` rows."""
+    return max(1e-6, log((total - count + 0.5) / (count + 0.5)) if count < total else 0.0)
+
+
+def _levels(terms: _Weighed, counts: Mapping[str, int], total: int, wanted: float) -> Iterator[float]:
+    """Falling sums of idf, the first for `wanted` rows, as is guessed, each other for _STEP times as many."""
+    sets = [(0.0, float(total))]
+    for idf, term in terms[:_GUESSED]:
+        part = counts[term] / total
+        # As if who holds one term held another no more often than others do.
+        sets = [one for sum_, n in sets for one in ((sum_, n * (1 - part)), (sum_ + idf, n * part))]
+    aim, rows = wanted, 0.0
+    for sum_, n in sorted(sets, reverse=True):
+        rows += n
+        if sum_ and rows >= aim:
+            yield sum_ - 1e-9
+            aim = rows * _STEP
+    yield 0.0
+
+
+def _reaching(terms: _Weighed, need: float) -> str:
+    """An expression for the rows whose terms weigh `need` at least; it may hold for some that weigh less."""
+    left = [*accumulate((idf for idf, _ in reversed(terms)), initial=0.0)][::-1]
+    parts = []
+    for i, (idf, term) in enumerate(terms):
+        if left[i] < need:
+            break
+        if idf >= need or len(terms) > _PAIRED:
+            parts.append(f'"{term}"')
+        else:
+            others = (other for j, (_, other) in enumerate(terms[i + 1 :], i + 1) if left[j] >= need - idf)
+            parts.append(f'("{term}" AND ({_any(others)}))')
+    return " OR ".join(parts)
+
+
+def _any(terms: Iterable[str]) -> str:
+    return " OR ".join(f'"{term}"' for term in terms)
