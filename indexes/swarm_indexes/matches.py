@@ -173,8 +173,8 @@ def match(
     if unsure and (facets or within):
         pool = pool - unsure | _allowed(db, unsure, facets, within, values)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
-    found = [Term(term, _weight(count, total), rows[term]) for term, count in known.items()]
-    matches = Matches(found, pool, spots, order, absent)
+    matched = [Term(term, _weight(count, total), rows[term]) for term, count in known.items()]
+    matches = Matches(matched, pool, spots, order, absent)
     if len(pool) > _CLOSE and not order:
         matches.order = _ordered(db, {n: -matches.window(n)[0] for n in pool})
         matches.pool = matches.order[:_CLOSE]
