@@ -29,7 +29,7 @@ from swarm_ledger.store import Append, BlobId, CommitId, Delete, Op, Put, Receip
 from swarm_ledger.times import format_time
 
 from . import drafts
-from .gates import Draft, knows, leaks, objections
+from .gates import Draft, held_back, knows, leaks, objections
 from .given import Note, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
@@ -297,6 +297,17 @@ class Agent(Owner):
         """
         with self._recorded("commit", [op.entry for op in ops]):
             return self._land(subject, ops, {}, by_hand=by_hand)[0]
+
+    def why_not(self, what: Note | Op) -> str:
+        """Why what comes from elsewhere may not be written here: a note that is to be logged, or a ready-made write.
+
+        "" where it may. A note must pass the gates; a write may only bring no secret.
+        """
+        if not isinstance(what, Note):
+            return held_back(self._swarm, what)
+        named = mentions(what.entities)
+        draft = Draft("log", "", what.text, note_meta(what, named), titles=[*named.values()])
+        return next((why for _, why in objections(self._swarm, self.session, self._swarm.gates, draft)), "")
 
     def _gates(self, draft: Draft, force: str | None) -> Trailers:
         """The trailers of a write of `draft`. Raises Refused where a gate does not let it through unforced."""

@@ -39,11 +39,15 @@ _COMMIT_OPS, _COMMIT_BYTES = 500, 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. `differing` are entries that are there already with another text; they were left."""
+    """What an import did. `differing` are entries that are there already with another text; they were left.
+
+    `refused` are (what, why): what a gate kept out.
+    """
 
     written: int
     skipped: int
     differing: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def export(store: Store) -> Iterator[dict[str, object]]:
@@ -88,7 +92,7 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
     """
     known: dict[str, object] = {}
     ops: list[Op] = []
-    skipped, differing = 0, []
+    skipped, differing, refused = 0, [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -99,7 +103,9 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
         there = known.get(op.entry) or _existing(store, op, known)
         if isinstance(op, Put) and op.path == SETTINGS and there in (PLAIN.encode(), STRICT.encode()):
             op, there = Put(op.entry, op.path, op.text, blob_id(there)), None  # as `swarm init` made them
-        if there is None:
+        if there is None and (why := agent.why_not(op)):
+            refused.append((op.entry, why))
+        elif there is None:
             known[op.entry] = content
             ops.append(op)
         elif there == content:
@@ -108,7 +114,7 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
             differing.append(op.entry)
     for part in _parts(ops):
         agent.commit(f"import {len(part)} entries", part)
-    return Imported(len(ops), skipped, tuple(differing))
+    return Imported(len(ops), skipped, tuple(differing), tuple(refused))
 
 
 def _versions(store: Store) -> Iterator[Version]:

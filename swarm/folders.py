@@ -191,9 +191,12 @@ def _write(swarm: Swarm, agent: Agent, pieces: list[_Piece], out: _Found, dry_ru
             elif made.path in new:
                 out.problems[piece.source] = f"becomes {made.id}, as {new[made.path]} does; give it another title"
             else:
+                put = Put(made.id, made.path, made.text, None)
+                if why := agent.why_not(put):
+                    raise BadInput(why)
                 new[made.path] = piece.source
                 out.written.append((piece.source, made.id))
-                ops.append(Put(made.id, made.path, made.text, None))
+                ops.append(put)
         except BadInput as error:
             out.problems[piece.source] = str(error)
     for start in range(0, 0 if dry_run else len(ops), _PART):
@@ -226,17 +229,19 @@ def _logs(swarm: Swarm, pieces: list[_Piece], out: _Found, dry_run: bool) -> Non
     """Log entries of whoever the files are of, a section each."""
     for name, notes in _by_agent(pieces, out).items():
         known = _known(swarm.store, name)
+        agent = swarm.agent(name)
         new = []
         for note in notes:
             ref = str(note.ref)
-            if ref not in known:
+            if ref not in known and agent and (why := agent.why_not(note)):
+                out.problems[ref] = why
+            elif ref not in known:
                 new.append(note)
                 out.written.append((ref, f"log of {name}"))
             elif known[ref] == note.text:
                 out.skipped.append(ref)
             else:
                 out.differing.append((ref, f"log of {name}"))
-        agent = swarm.agent(name)
         for start in range(0, 0 if dry_run or agent is None else len(new), _PART):
             if agent:
                 agent.log_many(new[start : start + _PART])

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger.errors import BadInput, NotFound
 from swarm_ledger.ids import id_of, kind_of, quoted
+from swarm_ledger.store import Append, Delete, Op
 
 from .saying import ALIKE, said_in, turns, words
-from .secrets import secret_in
+from .secrets import secret_in, secret_in_file
 
 if TYPE_CHECKING:
     from .api import Swarm
     from .session import Session
 
-__all__ = ["DEFAULTS", "Draft", "Policy", "knows", "leaks", "objections", "policy"]
+__all__ = ["DEFAULTS", "Draft", "Policy", "held_back", "knows", "leaks", "objections", "policy"]
 
 DEFAULTS: Mapping[str, object] = {
     "provenance": "off",
@@ -121,6 +122,20 @@ def knows(version: str, document: bytes) -> None:
     if len(_served) > 1000:
         _served.clear()
     _served[version] = words(said_in(document))
+
+
+def held_back(swarm: Swarm, op: Op) -> str:
+    """Why `op`, which somebody wrote by hand or elsewhere, may not come in; "" where it may.
+
+    Only secrets are kept out, for what is in history once stays there. One that its base has already is no news.
+    """
+    if isinstance(op, Delete) or swarm.gates["secrets"] != "refuse":
+        return ""
+    kind = secret_in_file(op.section if isinstance(op, Append) else op.text)
+    base = None if isinstance(op, Append) else op.base
+    if kind is None or (base and secret_in_file(swarm.store.blob(base)) == kind):
+        return ""
+    return f"it holds what looks like a secret ({kind}), which history would keep; take it out, or write it by --force."
 
 
 def leaks(rules: Policy, text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_indexes.filters import Filters
 from swarm_ledger.env import storage_error
-from swarm_ledger.errors import BadInput, NotFound
+from swarm_ledger.errors import BadInput, NotFound, Refused
 from swarm_ledger.git import environment
 from swarm_ledger.ids import AgentName, agent_name, slugify
 from swarm_ledger.store import Store
@@ -77,16 +77,21 @@ def import_git_history(swarm: Swarm, repository: str, limit: int | None = None) 
             skipped += 1
         else:
             notes.setdefault(name, []).append(_note(commit, newest))
-    _pages(swarm, newest, next(iter(notes), None))
+    refused: list[tuple[str, str]] = []
+    _pages(swarm, newest, next(iter(notes), None), refused)
     written = 0
     for name, listed in notes.items():
         agent = swarm.agent(name)
+        for note in [*listed] if agent else ():
+            if agent and (why := agent.why_not(note)):
+                refused.append((str(note.ref), why))
+                listed.remove(note)
         for start in range(0, len(listed) if agent else 0, _PART):
             written += len(agent.log_many(listed[start : start + _PART])) if agent else 0
-    return Imported(written, skipped, ())
+    return Imported(written, skipped, (), tuple(refused))
 
 
-def _pages(swarm: Swarm, newest: dict[str, str], by: AgentName | None) -> None:
+def _pages(swarm: Swarm, newest: dict[str, str], by: AgentName | None, refused: list[tuple[str, str]]) -> None:
     """A page for each file that had other names, with those."""
     agent = swarm.agent(by) if by else None
     aliases: dict[str, list[str]] = {}
@@ -96,7 +101,10 @@ def _pages(swarm: Swarm, newest: dict[str, str], by: AgentName | None) -> None:
     for path, names in aliases.items():
         entity = _entity(path)
         if agent and entity and not _there(agent.store, entity):
-            agent.remember(path, kind="entity", type="file", fields={"aliases": sorted(names)})
+            try:
+                agent.remember(path, kind="entity", type="file", fields={"aliases": sorted(names)})
+            except Refused as error:
+                refused.append((entity, str(error)))
 
 
 def _there(store: Store, entity: str) -> bool:

@@ -159,7 +159,9 @@ class Ingest:
             writes = []
             for name, text in found.items():
                 try:
-                    writes.append(plan(files.tree, name, text))
+                    write = plan(files.tree, name, text)
+                    self._let_in(name, write)
+                    writes.append(write)
                 except BadInput as error:
                     out.problems[name] = str(error)
             ops = [op for write in writes for op in write.ops]
@@ -172,6 +174,15 @@ class Ingest:
                     return [write for name in found for write in self._commit(files, {name: found[name]}, plan, out)]
         out.waiting.extend(found)  # others change it all the time: it is tried again
         return []
+
+    def _let_in(self, name: str, write: Write) -> None:
+        """Raises BadInput where a gate keeps `write` out, which is noted once."""
+        why = next(filter(None, map(self._me.why_not, write.ops)), "")
+        if why and self.view.manifest.problems().get(name) != why:
+            entries = [op.entry for op in write.ops]
+            self._swarm.record.add("ingest", self._me.session, entries, "Refused", f"{name}: {why}")
+        if why:
+            raise BadInput(why)
 
     def _note(self, files: Files, write: Write) -> None:
         """Know what was committed, and take a file that has another place now out of the way."""

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import Any
 
-__all__ = ["secret_in"]
+__all__ = ["secret_in", "secret_in_file"]
 
 _SUSPECT = re.compile(r"PRIVATE KEY|BEGIN |://[^\s/]+:[^\s/]+@")
 _LONG = re.compile(r"[A-Za-z0-9_+=-]{13,}")
@@ -22,6 +22,9 @@ _OURS = re.compile(
     r"|\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b|\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?"
 )
 """Ids, object names, digests and times, which look like some."""
+
+_MARKS = re.compile(r"\bmarks: *[\"']?[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}")
+"""Those of a citation may look like anything."""
 
 _LEFT_OUT = frozenset({"IPPublicDetector", "KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString"})
 """Detectors of what is often no secret."""
@@ -37,6 +40,11 @@ def secret_in(text: str) -> str | None:
         if any(True for _ in detector.analyze_string(text)):
             return kind
     return None
+
+
+def secret_in_file(text: bytes) -> str | None:
+    """The same of an entry as a file or a log has it."""
+    return secret_in(_MARKS.sub("", text.decode(errors="replace")))
 
 
 @cache

@@ -26,6 +26,7 @@ def import_conversations(swarm: Swarm, path: str) -> Imported:
     A turn is known by its speaker, its `ref` and its time. Raises BadInput for a file that holds no conversation.
     """
     written = skipped = 0
+    refused: list[tuple[str, str]] = []
     known: dict[AgentName, set[tuple[str | None, str | None]]] = {}
     for conversation in read_conversations(path):
         for _, session in groupby(conversation.turns, key=lambda turn: turn.session):
@@ -37,12 +38,18 @@ def import_conversations(swarm: Swarm, path: str) -> Imported:
                 if name not in known:
                     known[name] = _known(swarm, name)
                 new = [turn for turn in turns if (turn.dia_id, turn.at) not in known[name]]
-                agent = swarm.agent(name)
-                if new and agent:
-                    agent.log_many([Note(turn.log_text, **turn.meta) for turn in new])
-                written += len(new)
                 skipped += len(turns) - len(new)
-    return Imported(written, skipped, ())
+                agent = swarm.agent(name)
+                notes = []
+                for note in (Note(turn.log_text, **turn.meta) for turn in new if agent):
+                    if agent and (why := agent.why_not(note)):
+                        refused.append((f"{name} {note.ref or note.valid_from}", why))
+                    else:
+                        notes.append(note)
+                if notes and agent:
+                    agent.log_many(notes)
+                written += len(notes)
+    return Imported(written, skipped, (), tuple(refused))
 
 
 def _known(swarm: Swarm, speaker: AgentName) -> set[tuple[str | None, str | None]]:

@@ -20,6 +20,7 @@ from .finding import Finding, Report
 from .history import history
 from .linked import linked
 from .owned import owned
+from .secret import secret
 from .severities import severities
 from .structure import structure
 from .subject import SETTINGS, Branch, Subject
@@ -31,7 +32,7 @@ __all__ = ["CHECKS", "Branch", "Check", "Finding", "Report", "Subject", "check"]
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (structure, linked, history, fenced, evidence, contested, expired, derived, owned)
+CHECKS: tuple[Check, ...] = (structure, linked, secret, history, fenced, evidence, contested, expired, derived, owned)
 """In the order in which their findings are shown. A new check is a module with one function, and a name here."""
 
 _NO_LEASES = "Who owns what was not looked at: no leases are kept here; --leases takes them from where agents work."

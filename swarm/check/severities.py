@@ -18,6 +18,7 @@ RULES = (
         "unique",
         "link",
         "citation",
+        "secret",
         "author",
         "once",
         "trailers",

@@ -16,6 +16,7 @@ from swarm_ledger.store import Commit, Store
 
 from ..guard import Guard
 from ..links import cited_versions, targets
+from ..secrets import secret_in_file
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Entries:
         """Ids that a tombstone stands for."""
         paths = [path for path in subject.tree if path != SETTINGS]
         self.findings: list[Finding] = []
+        self.secrets: list[tuple[str, str, str]] = []
+        """(path, id, kind) of each entry that holds what looks like a secret."""
         for start in range(0, len(paths), _CHUNK):
             for path, version in subject.store.read_many(paths[start : start + _CHUNK]).items():
                 try:
@@ -86,6 +89,7 @@ class Entries:
         entries = logbook.parse(text)
         for entry in entries:
             self.ids[entry.id] += 1
+            self._scan(path, entry.id, logbook.section(entry))
             self.links += [(path, field, target) for field, target in targets(entry.meta)]
             directory = f"log/{entry.at:%Y/%m/%d}/{entry.by}/"
             if not path.startswith(directory):
@@ -100,6 +104,7 @@ class Entries:
         if id is None:
             yield Finding("error", "place", path, "no entry can be at this path; move it out of the ledger")
             return
+        self._scan(path, id, text)
         document = Document.parse(text)
         if id.startswith("tombstone-"):
             self.buried.add(str(document.fields.get("of")))
@@ -107,6 +112,10 @@ class Entries:
         self._keep(path, id, document)
         if document.fields.get("id") != id:
             yield Finding("error", "place", path, f"its id is {document.fields.get('id')!r}, its path says {id}")
+
+    def _scan(self, path: str, id: str, text: bytes) -> None:
+        if kind := secret_in_file(text):
+            self.secrets.append((path, id, kind))
 
     def _keep(self, path: str, id: EntryId, document: Document) -> None:
         self.ids[id] += 1

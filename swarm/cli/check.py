@@ -1,7 +1,7 @@
 """Look at every file and commit of the ledger: is each entry valid and in its place, does each link lead somewhere,
-did history do what it says, did another git remove anything? Does the evidence for each fact stand on this branch, does
-one contest another, is one out of date? Exit code 1 where an error is found. The settings of the ledger, swarm.yaml,
-may say how bad each rule is: `check: {evidence: warn, expired: off}`.
+did history do what it says, did another git remove anything, did a secret get in? Does the evidence for each fact stand
+on this branch, does one contest another, is one out of date? Exit code 1 where an error is found. The settings of the
+ledger, swarm.yaml, may say how bad each rule is: `check: {evidence: warn, expired: off}`.
 
 With --ref or --since at a branch of the code, before it is merged: which facts rest on lines that it changes, and does
 it write what somebody else owns? That finds what git's hooks could not see. Leases are kept where the agents work;

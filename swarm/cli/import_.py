@@ -60,12 +60,17 @@ def run(call: Call) -> int:
         except OSError as error:
             raise storage_error(error, f"reading {options.file}") from None
     if call.json:
-        say_json({"written": done.written, "skipped": done.skipped, "differing": list(done.differing)})
+        differing = list(done.differing)
+        say_json(
+            {"written": done.written, "skipped": done.skipped, "differing": differing, "refused": dict(done.refused)}
+        )
     else:
         say(f"{counted(done.written, 'entry')} written, {done.skipped} there already.")
         for id in done.differing:
             say(f"left as it is: {id} is there already with another text.")
-    return 1 if done.differing else 0
+        for name, why in done.refused:
+            say(f"not imported: {name}: {why}")
+    return 1 if done.differing or done.refused else 0
 
 
 def _run_folder(call: Call) -> int:

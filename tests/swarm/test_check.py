@@ -108,6 +108,22 @@ def test_a_file_that_is_wrong(ada: Agent, id: str, path: str, content: str, find
     assert not check(ada._swarm.store).ok
 
 
+def test_a_secret_that_passed_no_gate_is_an_error(ada: Agent) -> None:
+    """In a fact or a log, whoever brought it; not one that was forced in with a reason, and no mark of a citation."""
+    token = "ghp_" + "a1B2" * 9
+    ada.remember("Forced", f"It was {token}", force="expired long ago")
+    ada.log(f"it was {token}", force="expired long ago")
+    marks = f"{'M1' * 12}.abcdef.{'x' * 27}.."
+    ada.remember("Cited", cite=[{"path": "a.py", "lines": [1, 1], "sha256": "0" * 64, "marks": marks}])
+    assert check(ada.store).findings == ()
+    foreign(ada, PATH, text(title=token).encode())
+    log = "log/2026/11/21/bob/0001.md"
+    head = b'---\nkind: log\nby: "bob"\nday: "2026-11-21"\n---\n\n'
+    foreign(ada, log, head + f"## 10:54:03 log-261121-00000000\n\n{token}\n\n".encode())
+    found = [(one.severity, one.where) for one in check(ada.store).findings if one.rule == "secret"]
+    assert found == [("error", PATH), ("error", log)]
+
+
 def test_a_link_to_what_was_retracted_is_a_warning(ada: Agent) -> None:
     """The tombstone is there to explain."""
     cited = ada.remember("a")

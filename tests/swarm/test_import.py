@@ -40,6 +40,38 @@ def folder(tmp_path: Path) -> Path:
     return notes
 
 
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+def test_no_import_brings_a_secret(repository: Path, run: Callable[..., Ran], tmp_path: Path) -> None:
+    """Exit code 1; what holds one is named without it, and the rest comes in."""
+    run("join", "ada")
+    notes = tmp_path / "notes"
+    (notes / "agent-logs").mkdir(parents=True)
+    (notes / "overview-memory.md").write_text(f"## Sign in\n\nWith {TOKEN}\n\n## Sign out\n\nAt once.\n")
+    (notes / "agent-logs/bob.md").write_text(f"## one\n\n{TOKEN}\n\n## two\n\nfine\n")
+    done = run("import", "project", str(notes))
+    assert (done.code, done.out.count("not imported: "), done.out.count("GitHub Token")) == (1, 2, 2)
+    assert done.out.splitlines()[0] == "2 entries written, 0 there already."
+    (repository / "b.py").write_text("b = 1\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", f"use {TOKEN}")
+    done = run("import", "git-history", ".")
+    assert (done.code, done.out.splitlines()[0]) == (1, "1 entry written, 0 there already.")
+    lines = run("export").out.replace("At once", f"At {TOKEN}")
+    (tmp_path / "export.jsonl").write_text(lines)
+    (tmp_path / "other").mkdir()
+    assert run("init", str(tmp_path / "other")).code == 0
+    with Swarm.open(str(tmp_path / "other")) as other:
+        agent = other.join("ada")
+        found = import_entries(agent, other.store, lines.encode().splitlines())
+    assert [why.partition(";")[0] for _, why in found.refused] == [
+        "it holds what looks like a secret (GitHub Token), which history would keep"
+    ]
+    assert TOKEN not in run("git", "log", "-p").out
+    assert run("check").code == 0
+
+
 def bring(agent: Agent, swarm: Swarm, path: Path, dry_run: bool = False) -> Brought:
     return import_folder(swarm, agent, str(path), dry_run=dry_run)
 

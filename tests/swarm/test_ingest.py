@@ -205,6 +205,31 @@ def test_a_file_that_may_not_be_read_is_named(desk: Desk) -> None:
     assert "permission denied" in desk.take().problems["secret.md"]
 
 
+def test_a_secret_does_not_come_in_by_hand(desk: Desk) -> None:
+    """The file stays and is named until it is taken out; what the entry held already hinders nobody."""
+    token = "ghp_" + "a1B2" * 9
+    path = desk.fact()
+    (desk.root / "note.md").write_text(f"# How to sign in\n\nUse {token}.\n")
+    desk.change(path, "first", f"first {token}")
+    tip = desk.swarm.store.tip()
+    for _ in range(2):
+        problems = desk.take().problems
+        assert sorted(problems) == sorted([path, "note.md"])
+        assert all("looks like a secret (GitHub Token)" in why for why in problems.values())
+    assert desk.swarm.store.tip() == tip
+    assert token in (desk.root / path).read_text()
+    (record,) = Path(desk.swarm.place.home, "record").iterdir()
+    assert sum('"verb": "ingest"' in line for line in record.read_text().splitlines()) == 2
+    assert token not in record.read_text()
+    desk.change(path, token, "of all")
+    (desk.root / "note.md").unlink()
+    assert desk.done() == [("edited", path)]
+    kept = desk.agent.remember("Kept", f"It is {token}", force="expired long ago").path
+    desk.show()
+    desk.change(kept, "It is", "It was")
+    assert desk.done() == [("edited", kept)]
+
+
 def test_a_new_file_gets_an_id_and_its_place(desk: Desk) -> None:
     """A heading becomes the title; the place where it was dropped says what it is."""
     (desk.root / "plan").mkdir(exist_ok=True)
