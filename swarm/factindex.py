@@ -21,11 +21,11 @@ from swarm_ledger.ids import id_of
 from swarm_ledger.store import Change, Store
 from swarm_ledger.times import parse_time
 
-from .saying import KEPT, alike, said_in, sketch, words
+from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known"]
 
-_APPLICATION, _VERSION = 0x53574556, 3
+_APPLICATION, _VERSION = 0x53574556, 4
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
@@ -134,7 +134,7 @@ class FactIndex:
     def like(self, text: str, said: frozenset[str]) -> list[str]:
         """Ids of a few active facts that say what `text` says, whose words are `said`, as far as words tell."""
         few = sketch(text)
-        asked = [*few, *[-1] * (KEPT - len(few)), max(1, len(few) // 2)]
+        asked = [*few, *[-1] * (KEPT - len(few)), min(SHARED, len(few))]
 
         def work(db: sqlite3.Connection) -> list[str]:
             try:

@@ -10,7 +10,7 @@ import pytest
 
 from swarm import Agent, BadInput, Refused
 from swarm.gates import DEFAULTS, policy
-from swarm.saying import alike, said_in, sketch, words
+from swarm.saying import SHARED, alike, said_in, sketch, words
 from swarm.secrets import secret_in
 
 from .conftest import Ran
@@ -197,7 +197,7 @@ def test_texts_that_are_alike_share_most_of_their_sketch() -> None:
     """So the one is found by the other."""
     one, other = words(BODY), words(BODY.replace("mobile", "web"))
     assert alike(one, other)
-    assert len({*sketch(BODY)} & {*sketch(BODY.replace("mobile", "web"))}) >= 4
+    assert len({*sketch(BODY)} & {*sketch(BODY.replace("mobile", "web"))}) >= SHARED
     assert not {*sketch(BODY)} & {*sketch("Cookies are renewed by a proxy every night, as all of them know.")}
     assert not alike(one, words("Cookies are renewed"))
     assert said_in(b"---\nid: x\ntitle: A b\n---\n\nc\n--- d\n").split() == ["A", "b", "c", "---", "d"]
