@@ -8,6 +8,7 @@ no wildcard also covers everything under it: `path:src/auth` is the file or the 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NewType
 
@@ -127,7 +128,23 @@ def _skip(names: tuple[str, ...], states: set[int]) -> set[int]:
 
 @lru_cache(maxsize=65536)
 def _meet(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    """Whether the languages of two globs meet: reachability in the product of their automata."""
+    """Whether the languages of two globs meet."""
+    return _reachable(a, b, "**", _names_meet)
+
+
+@lru_cache(maxsize=65536)
+def _names_meet(a: str, b: str) -> bool:
+    """The same for two patterns of one name."""
+    if not (_wild(a) or _wild(b)):
+        return a == b
+    return _reachable(a, b, "*", lambda left, right: "?" in (left, right) or left == right)
+
+
+def _reachable(a: Sequence[str], b: Sequence[str], star: str, meet: Callable[[str, str], bool]) -> bool:
+    """Whether the end is reached in the product of the automata of `a` and `b`, in which `star` stands for any number.
+
+    `meet` says whether one part of `a` and one of `b`, no stars, have anything in common.
+    """
     seen = set()
     todo = [(0, 0)]
     while todo:
@@ -139,43 +156,14 @@ def _meet(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
         if (i, j) == (len(a), len(b)):
             return True
         left, right = a[i] if i < len(a) else None, b[j] if j < len(b) else None
-        if left == "**":
+        if left == star:
             todo.append((i + 1, j))
             if right is not None:
                 todo.append((i, j + 1))
-        if right == "**":
+        if right == star:
             todo.append((i, j + 1))
             if left is not None:
                 todo.append((i + 1, j))
-        elif left is not None and right is not None and left != "**" and _names_meet(left, right):
-            todo.append((i + 1, j + 1))
-    return False
-
-
-@lru_cache(maxsize=65536)
-def _names_meet(a: str, b: str) -> bool:
-    """The same for two patterns of one name, character by character."""
-    if not (_wild(a) or _wild(b)):
-        return a == b
-    seen = set()
-    todo = [(0, 0)]
-    while todo:
-        state = todo.pop()
-        if state in seen:
-            continue
-        seen.add(state)
-        i, j = state
-        if (i, j) == (len(a), len(b)):
-            return True
-        left, right = a[i : i + 1], b[j : j + 1]
-        if left == "*":
-            todo.append((i + 1, j))
-            if right:
-                todo.append((i, j + 1))
-        if right == "*":
-            todo.append((i, j + 1))
-            if left:
-                todo.append((i + 1, j))
-        elif left and right and left != "*" and ("?" in (left, right) or left == right):
+        elif left is not None and right is not None and left != star and meet(left, right):
             todo.append((i + 1, j + 1))
     return False
