@@ -60,9 +60,12 @@ class Layer(CacheLayerMixin):
         key_states.swarm_layer = self  # type: ignore[attr-defined]
         return key_states, value_states
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Logical lengths: the mask is the padding of every token seen (see `_mask`)."""
-        return self.seen + query_length, 0
+    def get_mask_sizes(self, query_length: int | Tensor) -> tuple[int, int]:
+        """Logical lengths: the mask is the padding of every token seen (see `_mask`).
+
+        Early transformers 5 give the new tokens' positions where later ones give their number.
+        """
+        return self.seen + (query_length if isinstance(query_length, int) else query_length.shape[0]), 0
 
     def get_seq_length(self) -> int:
         """The logical length."""
@@ -70,6 +73,10 @@ class Layer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         """There is none."""
+        return -1
+
+    def get_max_cache_shape(self) -> int:
+        """What early transformers 5 call `get_max_length`."""
         return -1
 
 
@@ -85,9 +92,22 @@ def exact_attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor |
 
 
 def _mask(
-    batch_size: int, q_length: int, kv_length: int, attention_mask: Tensor | None = None, **kwargs: Any
+    *,
+    kv_length: int,
+    attention_mask: Tensor | None = None,
+    q_length: int | None = None,
+    cache_position: Tensor | None = None,
+    **kwargs: Any,
 ) -> Tensor | None:
-    """What attention gets as its mask: the padding, bool [B, kv_length], or None. It is causal without being told."""
+    """What attention gets as its mask: the padding, bool [B, kv_length], or None. It is causal without being told.
+
+    Early transformers 5 give `cache_position`, the new tokens' positions, where later ones give `q_length`.
+    """
+    if not (q_length if cache_position is None else len(cache_position)):
+        raise BadTensor(
+            "there is no new token after those that the cache has seen; give it a longer text, or reset() it before "
+            "another one"
+        )
     if attention_mask is None:
         return None
     if attention_mask.shape[-1] < kv_length:

@@ -1,21 +1,22 @@
-"""The operations of a cache, all in plain PyTorch or all in Triton: chosen once, by the policy."""
+"""The operations of a cache: in plain PyTorch, in Triton, or in whichever of them the tensors' device asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .errors import Unsupported
+from .errors import BadTensor, Unsupported
 
-__all__ = ["RUN", "Backend", "BackendName", "backend_of"]
+__all__ = ["RUN", "Backend", "BackendName", "backend_of", "for_device"]
 
 RUN = 1024
 """Keys unpacked at a time in plain PyTorch: bounds what attention needs beside the store."""
 
-BackendName = Literal["torch", "triton"]
+BackendName = Literal["auto", "torch", "triton"]
 
 
 class Backend(NamedTuple):
@@ -31,7 +32,19 @@ class Backend(NamedTuple):
 
 
 def backend_of(name: BackendName) -> Backend:
-    """The operations of a backend. Raises Unsupported where Triton is not installed."""
+    """The operations of a backend; "auto" asks the tensors' device at every call.
+
+    Raises Unsupported where Triton is asked for and not installed.
+    """
+    if name == "auto":
+        return Backend(
+            quantize=partial(_dispatch, "quantize"),
+            score=partial(_dispatch, "score"),
+            decode=partial(_dispatch, "decode"),
+            attend=partial(_dispatch, "attend"),
+            merge=partial(_dispatch, "merge"),
+            splits=_splits,
+        )
     if name == "torch":
         from .ops import decode, dense, quantize, score
 
@@ -58,3 +71,20 @@ def backend_of(name: BackendName) -> Backend:
 
 def _runs(rows: int, n: int, device: torch.device) -> int:
     return max(1, -(-n // RUN))
+
+
+def for_device(device: torch.device) -> Backend:
+    """What "auto" computes with: Triton's kernels on CUDA, plain PyTorch anywhere else."""
+    return backend_of("triton" if device.type == "cuda" else "torch")
+
+
+def _dispatch(operation: str, *arguments: Any) -> Any:
+    """Raises BadTensor for tensors of several devices: no side of them would be the right one."""
+    devices = {argument.device for argument in arguments if isinstance(argument, Tensor)}
+    if len(devices) > 1:
+        raise BadTensor(f"{operation}: tensors on {' and '.join(sorted(map(str, devices)))}; move them to one device")
+    return getattr(for_device(devices.pop()), operation)(*arguments)
+
+
+def _splits(rows: int, n: int, device: torch.device) -> int:
+    return for_device(device).splits(rows, n, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
 from transformers.cache_utils import Cache
 
 from .attention import NAME
@@ -80,9 +81,9 @@ class CompressedCache(Cache):
                 )
         self.policy = policy
         self._head_bytes = 2 * d * 2  # a key and a value in bfloat16
-        biased = model.model.layers[0].self_attn.k_proj.bias is not None
+        biased = model.get_decoder().layers[0].self_attn.k_proj.bias is not None
         centred = rope if policy.key_mean or (policy.key_mean is None and biased) else None
-        backend = backend_of(policy.backend)
+        backend = backend_of(policy.backend if policy.has_kernels else "torch")
         scorer = scorer_of(policy, calibration, backend)
         wide = config.max_position_embeddings > 2**15
         self._compressed = [
@@ -90,6 +91,18 @@ class CompressedCache(Cache):
             for index in range(layers)
         ]
         super().__init__(layers=list(self._compressed))
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """As transformers calls it. Raises Unsupported where the layers have not seen the same tokens."""
+        first, layer = self._compressed[0], self._compressed[layer_idx]
+        if layer_idx and layer.seen + key_states.shape[-2] != first.seen:
+            raise Unsupported(
+                f"layers 0 and {layer_idx} have not seen the same tokens: a step failed halfway, or another attention "
+                f"than {NAME!r} was set for the model; reset() the cache, or make a new one"
+            )
+        return super().update(key_states, value_states, layer_idx, *args, **kwargs)
 
     @property
     def nbytes(self) -> int:
@@ -99,18 +112,21 @@ class CompressedCache(Cache):
     def report(self) -> Report:
         """What was done so far.
 
-        Raises NothingCompressed where nothing was: figures of such a run would be those of a full cache.
+        Raises NothingCompressed where the policy asks for quantising or evicting and none was done: figures of such a
+        run would be those of another policy. The error's `report` has the counts.
         """
         counts = [layer.counts for layer in self._compressed]
         evicted, quantised = sum(c.evicted for c in counts), sum(c.quantised for c in counts)
+        seen, flushes = sum(c.seen for c in counts), sum(c.flushes for c in counts)
+        report = Report(seen, evicted, quantised, flushes, self.nbytes, seen * self._head_bytes)
         policy = self.policy
         if (policy.quantises and not quantised) or (policy.evict and not evicted):
             raise NothingCompressed(
                 f"{self.get_seq_length()} tokens were seen, {quantised} quantised and {evicted} evicted: the policy "
-                f"asks for more; its window of {policy.window}, slack of {policy.slack} or budget may be too large"
+                f"asks for more; its window of {policy.window}, slack of {policy.slack} or budget may be too large",
+                report,
             )
-        seen = sum(c.seen for c in counts)
-        return Report(seen, evicted, quantised, sum(c.flushes for c in counts), self.nbytes, seen * self._head_bytes)
+        return report
 
 
 def _store(policy: Policy, d: int, rope: Rope | None, backend: Backend) -> Store:

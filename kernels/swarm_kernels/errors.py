@@ -9,6 +9,11 @@ KVError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cache import Report
+
 __all__ = ["BadPolicy", "BadTensor", "KVError", "NothingCompressed", "Unsupported"]
 
 
@@ -33,4 +38,11 @@ class Unsupported(KVError):
 
 
 class NothingCompressed(KVError):
-    """A run that was asked to compress compressed nothing: its figures would be those of a full cache."""
+    """A run that was asked to compress compressed nothing: its figures would be those of a full cache.
+
+    `report` is what was done all the same.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        self.report = report
+        super().__init__(message)

@@ -34,6 +34,7 @@ class CompressedLayer(Layer):
 
     A token is in exactly one place: the first `sinks` of a sequence, the window (at most window + slack - 1 recent
     tokens), or the store. It goes into the store once, when the window is full; from then on it can only be evicted.
+    Nothing held carries a gradient.
     """
 
     is_croppable = False
@@ -52,7 +53,8 @@ class CompressedLayer(Layer):
         self.counts = Counts()
         self.near: dict[str, Tensor] = {}
         """sink_k, sink_v [B, Hkv, sinks, d], sink_at [B, sinks]; k, v [B, Hkv, window + slack - 1, d], at [B, …]: the
-        positions, -1 for none; queries [B, Hq, w, d] and query_at for a scorer; prompt [B], its length."""
+        positions, -1 for none; queries [B, Hq, w, d] and query_at for a scorer; prompt [B], its length, and last [B],
+        the greatest position."""
         self.filled = self.seen = 0
         self.waiting = self.is_initialized = False
 
@@ -70,13 +72,15 @@ class CompressedLayer(Layer):
         at = positions.expand(b, t)
         if padding is not None:
             at = torch.where(padding[:, self.seen : self.seen + t], at, -1)
+        self._check_positions(at)
         if self.seen == 0:
             out = exact_attention(query, key, value, padding, scaling)
             self._begin(key, at)
         else:
             out = self._over_all(query, key, value, at, scaling)
-        self._take_queries(query, at)
-        self._absorb(key, value, at, scaling)
+        self.near["last"] = torch.maximum(self.near["last"], at.amax(1).int())
+        self._take_queries(query.detach(), at)
+        self._absorb(key.detach(), value.detach(), at, scaling)
         self.seen += t
         self.counts.seen += int((at >= 0).sum()) * key.shape[1]
         return out
@@ -88,10 +92,10 @@ class CompressedLayer(Layer):
                 f"{key.device}, {value.dtype} on {value.device}; load the model in one type on one device"
             )
         held = self.near.get("k")
-        if held is not None and (held.dtype != key.dtype or held.device != key.device):
+        if held is not None and (held.dtype != key.dtype or held.device != key.device or len(held) != len(key)):
             raise BadTensor(
-                f"layer {self.index}: keys of {key.dtype} on {key.device} for a cache of {held.dtype} on "
-                f"{held.device}; make a new cache"
+                f"layer {self.index}: {len(key)} rows of {key.dtype} on {key.device} for a cache of {len(held)} rows "
+                f"of {held.dtype} on {held.device}; make a new cache"
             )
         for name, tensor in (("keys", key), ("values", value)):
             bad = ~tensor.isfinite().all(-1).all(-1)
@@ -103,6 +107,21 @@ class CompressedLayer(Layer):
                     head,
                 )
 
+    def _check_positions(self, at: Tensor) -> None:
+        limit = torch.iinfo(self.position_type).max
+        held = self.near["last"][:, None] if self.seen else at.new_full((1, 1), -1)
+        behind, top = torch.stack([((at >= 0) & (at <= held)).any().long(), at.max().long()]).tolist()
+        if behind:
+            raise BadTensor(
+                f"layer {self.index}: positions do not go on after the {self.seen} tokens that this cache has seen; "
+                "give it the rest of the same text, or reset() it before another one"
+            )
+        if top > limit:
+            raise BadTensor(
+                f"layer {self.index}: position {top} is beyond {limit}, as the model's max_position_embeddings is not; "
+                "raise that in its configuration"
+            )
+
     def _begin(self, key: Tensor, at: Tensor) -> None:
         b, heads, _, d = key.shape
         sinks, room = self.policy.sinks, self.policy.window + self.policy.slack - 1
@@ -110,7 +129,8 @@ class CompressedLayer(Layer):
             self.near[f"{name}k"] = key.new_zeros(b, heads, size, d)
             self.near[f"{name}v"] = key.new_zeros(b, heads, size, d)
             self.near[f"{name}at"] = torch.full((b, size), -1, dtype=self.position_type, device=key.device)
-        self.near["prompt"] = at.amax(1) + 1
+        self.near["prompt"] = at.amax(1).int() + 1
+        self.near["last"] = torch.full_like(self.near["prompt"], -1)
 
     def _over_all(self, query: Tensor, key: Tensor, value: Tensor, at: Tensor, scaling: float) -> Tensor:
         heads, t = key.shape[1], key.shape[2]
@@ -198,8 +218,7 @@ class CompressedLayer(Layer):
             return
         recent = slice(0, self.filled)
         recent_at = torch.cat([self.near["sink_at"], self.near["at"][:, recent]], 1)
-        now = torch.maximum(recent_at.amax(1) if recent_at.shape[1] else positions.amax((1, 2)), positions.amax((1, 2)))
-        now = now.long() + 1
+        now = self.near["last"].long() + 1
         nothing = self.near["k"].new_zeros(1)
         held = Held(
             keys=self.store.keys(),
@@ -235,13 +254,18 @@ class CompressedLayer(Layer):
         self._map_batch(lambda tensor: tensor[indices.to(tensor.device)])
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Take back the last tokens. Raises Unsupported where one of them has left the window."""
-        count = abs(tokens_to_remove)
-        if tokens_to_remove > 0 or count > self.filled:
+        """Take back the last -tokens_to_remove tokens, or all but the first tokens_to_remove where that is positive.
+
+        Later transformers 5 use the first form, early ones the second. Raises Unsupported where a token to be taken
+        back has left the window.
+        """
+        count = -tokens_to_remove if tokens_to_remove <= 0 else max(0, self.seen - tokens_to_remove)
+        if count > self.filled:
             raise Unsupported(
                 f"{count} tokens cannot be taken back: the last {self.filled} are in the window, what was before is "
-                "compressed; ask for fewer, as a negative number, or use a longer window"
+                "compressed; ask for fewer, or use a longer window"
             )
         self.filled -= count
         self.seen -= count
         self.near["at"][:, self.filled :] = -1
+        self.near["last"] -= count

@@ -47,8 +47,9 @@ class Policy(BaseModel):
     """Recent tokens that are neither evicted nor quantised."""
     slack: int = Field(64, ge=1)
     """Tokens that gather beyond the window before it is flushed: scored, pruned, quantised."""
-    backend: BackendName = "torch"
-    """What computes: plain PyTorch, or Triton's kernels, for a model on a CUDA GPU."""
+    backend: BackendName = "auto"
+    """What computes: "auto" is Triton's kernels for tensors on a CUDA GPU and plain PyTorch elsewhere, and everywhere
+    for what has no kernel: kivi, and other widths than 2, 3 and 4 bits."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of the rotations, and of random eviction."""
 
@@ -65,6 +66,11 @@ class Policy(BaseModel):
         """Whether keys and values are quantised."""
         return self.bits_k is not None
 
+    @property
+    def has_kernels(self) -> bool:
+        """Whether Triton has kernels for all that this policy asks for."""
+        return self.quantizer != "kivi" and all(bits in (2, 3, 4, None) for bits in (self.bits_k, self.bits_v))
+
     def _agree(self) -> None:
         if (self.bits_k is None) != (self.bits_v is None):
             raise BadPolicy("policy: give bits for both keys and values, or None for both")
@@ -79,11 +85,8 @@ class Policy(BaseModel):
                     f"policy: a budget of {self.budget} is below the {exempt} tokens of window and prefix that are "
                     "always kept; raise it, or make them smaller"
                 )
-        if self.backend == "triton":
-            if self.quantizer == "kivi":
-                raise BadPolicy('policy: kivi has no kernels; use the backend "torch"')
-            if any(bits not in (2, 3, 4, None) for bits in (self.bits_k, self.bits_v)):
-                raise BadPolicy('policy: the kernels take 2, 3 and 4 bits; use those, or the backend "torch"')
+        if self.backend == "triton" and not self.has_kernels:
+            raise BadPolicy('policy: there are kernels for 2, 3 and 4 bits, none for kivi; use the backend "torch"')
         if self.quantizer == "kivi":
             if self.evict is not None or self.sinks or self.slack % 32:
                 raise BadPolicy("policy: kivi quantises keys in groups of 32 tokens: no eviction, sinks 0, slack n·32")

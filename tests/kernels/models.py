@@ -52,3 +52,9 @@ def tiny(
 def tokens(batch: int, length: int, seed: int = 0) -> torch.Tensor:
     """Random ids without the padding's, int64 [batch, length]."""
     return torch.randint(1, VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+def logits(model: Any, ids: torch.Tensor, cache: Any, mask: torch.Tensor | None = None, **more: Any) -> torch.Tensor:
+    """One forward."""
+    with torch.no_grad():
+        return model(ids, attention_mask=mask, past_key_values=cache, use_cache=True, **more).logits

@@ -13,15 +13,9 @@ from swarm_kernels.cache import CompressedCache
 from swarm_kernels.calibration import calibrate
 from swarm_kernels.errors import BadPolicy, BadTensor, NothingCompressed, Unsupported
 from swarm_kernels.policy import Policy
-from tests.kernels.models import KINDS, tiny, tokens
+from tests.kernels.models import KINDS, logits, tiny, tokens
 
 EXACT = {"bits_k": None, "bits_v": None, "evict": "streaming", "prune_prompt": True, "sinks": 2, "prefix": 2}
-
-
-def logits(model: Any, ids: torch.Tensor, cache: Any, mask: torch.Tensor | None = None, **more: Any) -> torch.Tensor:
-    """One forward."""
-    with torch.no_grad():
-        return model(ids, attention_mask=mask, past_key_values=cache, use_cache=True, **more).logits
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,8 +173,9 @@ def test_a_run_that_compressed_nothing_raises() -> None:
     for policy in (Policy(window=128), Policy(**EXACT, window=4, slack=1, budget=500)):
         cache = CompressedCache(model, policy)
         logits(model, tokens(1, 100), cache)
-        with pytest.raises(NothingCompressed):
+        with pytest.raises(NothingCompressed) as caught:
             cache.report()
+        assert caught.value.report.seen == 2 * 2 * 100
 
 
 def test_beam_search_works() -> None:
@@ -207,6 +202,8 @@ def test_crop_works_in_the_window_and_is_refused_beyond() -> None:
     cropped.crop(-3)
     assert cropped.get_seq_length() == 20
     assert torch.equal(logits(model, ids[:, 20:23], straight), logits(model, ids[:, 20:23], cropped))
+    cropped.crop(20)  # as early transformers 5 ask: down to a length
+    assert cropped.get_seq_length() == 20
     with pytest.raises(Unsupported):
         cropped.crop(-20)
 

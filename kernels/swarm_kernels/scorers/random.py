@@ -11,11 +11,12 @@ __all__ = ["Random"]
 
 
 class Random(Scorer):
-    """A number for each token and head, drawn from the seed anew at every pruning."""
+    """A number for each token and head, drawn anew at every pruning from the seed, the layer and the text's length."""
 
     def __init__(self, seed: int) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
 
     def score(self, held: Held) -> Tensor:
         """float32 [B, Hkv, N]."""
-        return torch.rand(held.keys.shape[:3], generator=self.generator).to(held.keys.device)
+        drawn = (self.seed * held.layers + held.layer) * 2**31 + int(held.now.max())
+        return torch.rand(held.keys.shape[:3], generator=torch.Generator().manual_seed(drawn)).to(held.keys.device)
