@@ -299,7 +299,8 @@ def _rest(anchor: Anchor, text: Text, path: str | None = None) -> _Remnant | Non
     share = sum(weights[at] for at in weights if at in matched) / sum(weights.values()) if weights else 1.0
     inside = [matched[at] for at in range(low, high) if at in matched]
     first, last = _edge(old, matched, low, -1, text), _edge(old, matched, high - 1, 1, text)
-    if not inside and (first is None or last is None or share < _DECIDES):
+    # A bracket here and an "else:" there are nothing of it, wherever they stand together.
+    if max(share, survives) < _DECIDES or (not inside and (first is None or last is None)):
         return None
     if first is None:
         first = max(0, inside[0] - (next(at for at in range(low, high) if at in matched) - low))

@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
+from swarm_ledger.standing import VERDICTS
+
 from .call import Call
 from .output import counted, say, say_json, warn
 
@@ -50,7 +52,7 @@ def run(call: Call) -> int:
             warn(f"{id} was not re-anchored: {why}")
         if not call.json:
             counts = Counter(one.verdict for one in done.verdicts)
-            listed = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+            listed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
             say(f"{counted(len(done.verdicts), 'citation')}{f': {listed}' if listed else ''}.")
             if done.unreachable and done.code:
                 say(f"No code could be checked: {done.unreachable}.")

@@ -168,3 +168,13 @@ def test_every_span_of_a_file_that_lost_its_first_line_is_found(first: int) -> N
         anchor = anchored(first, last)
         if first > 1:
             assert lines(verdict(anchor, CODE.partition("\n")[2])) == ("moved", PATH, first - 1, last - 1)
+
+
+def test_a_few_common_lines_elsewhere_are_nothing_of_it() -> None:
+    """A bracket here and a decorator there do not make another part of the file the span, changed."""
+    gone = "@property\ndef words(self):\n    warnings.warn(\n        self.message,\n    )\n    return self.text\n"
+    before = "".join(f"value_{number} = {number}\n" for number in range(12))
+    now = "".join(f"@property\ndef other_{number}(self):\n    return call(\n    )\n\n" for number in range(9))
+    assert verdict(anchored(13, 18, before + gone + before.replace("value", "name")), now) == Judgement(
+        "gone", None, "nothing of it is left"
+    )

@@ -121,7 +121,7 @@ def test_fix_leaves_what_another_owns_and_mends_the_rest(repository: Path, run: 
     done = run("--as", "ada", "verify", "--fix")
     assert (done.code, f"{hers} was not re-anchored: {hers} is owned by bob" in done.err) == (3, True), done
     assert sorted(line.split()[0] for line in done.out.splitlines() if "re-anchored" in line) == sorted(others)
-    assert done.out.splitlines()[-1] == "3 citations: 1 moved, 2 fresh."
+    assert done.out.splitlines()[-1] == "3 citations: 2 fresh, 1 moved."
 
 
 def test_what_is_cited_before_it_is_committed_is_looked_for_in_the_worktree(repository: Path, run: Run) -> None:
