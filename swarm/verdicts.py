@@ -49,7 +49,9 @@ class Verdict(NamedTuple):
 class Evidence:
     """Judges the citations of a ledger's facts against one tree of code. It is a `swarm_ledger.standing.Standings`."""
 
-    def __init__(self, swarm: Swarm, ref: str | None = None) -> None:
+    def __init__(self, swarm: Swarm, ref: str | None = None, ran: Sequence[Mapping[str, object]] = ()) -> None:
+        """`ran`: citations of what commands print now, for those on what they printed once."""
+        self._ran = {str(one.get("command")): one for one in ran}
         self._swarm, self._index = swarm, swarm.facts
         self.ref = ref or "HEAD"
         place = swarm.place
@@ -166,7 +168,13 @@ class Evidence:
         if row.kind == "url":
             return Known("uncheckable", "", 0, 0, True, "a page elsewhere is not fetched")
         if row.kind == "command":
-            return Known("uncheckable", "", 0, 0, True, "a command is not run again")
+            ran = self._ran.get(str(fields.get("command")))
+            if ran is None:
+                return Known("uncheckable", "", 0, 0, True, "a command is not run again; `verify --ran` compares")
+            if ran.get("exit") != fields.get("exit"):
+                return Known("changed", "", 0, 0, True, f"its exit status is {ran.get('exit')} now")
+            same = ran.get("sha256") == fields.get("sha256")
+            return Known("fresh" if same else "changed", "", 0, 0, True, "" if same else "it prints something else now")
         id = str(fields.get(row.kind, ""))
         try:
             if row.kind == "log" and kind_of(id) == "log":
@@ -247,4 +255,4 @@ def _named(row: Cited) -> str:
     if row.kind == "path":
         lines = _LINES.search(row.data)
         return f"{row.path}:{lines[1]}-{lines[2]}" if lines else row.path
-    return str(row.fields().get(row.kind, "?"))
+    return " ".join(str(row.fields().get(row.kind, "?")).split())

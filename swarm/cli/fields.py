@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import quoted
 
 if TYPE_CHECKING:
     from swarm.agent import About
 
-__all__ = ["about", "about_options", "field_options", "force_options", "forced", "parse_fields"]
+__all__ = ["about", "about_options", "field_options", "force_options", "forced", "parse_fields", "ran", "ran_option"]
 
 
 def about_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,7 @@ def about_options(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="the evidence: PATH:FIRST-LAST (lines of code in this worktree), an entry's id, or a URL",
     )
+    ran_option(parser, "more evidence: what a command printed and its exit status; a file, or - for standard input")
     parser.add_argument("--entity", action="append", default=[], help="what it is about: an id, type:name or a name")
     parser.add_argument("--room", help="a topic to file it under")
     parser.add_argument("--tag", action="append", default=[], help="a word to find it by")
@@ -31,6 +35,33 @@ def about_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=float, metavar="0..1", help="how sure it is")
     field_options(parser)
     force_options(parser)
+
+
+def ran_option(parser: argparse.ArgumentParser, help: str) -> None:
+    """What commands printed, as whoever ran them has it: nothing is run here."""
+    parser.add_argument("--ran", action="append", nargs=3, default=[], metavar=("COMMAND", "EXIT", "FILE"), help=help)
+
+
+def ran(options: argparse.Namespace) -> list[Mapping[str, object]]:
+    """The citations of what they ran. Raises BadInput."""
+    import hashlib
+    import sys
+
+    if [file for *_, file in options.ran].count("-") + (getattr(options, "body", "") == "-") > 1:
+        raise BadInput("standard input can be read once; give the other text or output by a file.")
+    out: list[Mapping[str, object]] = []
+    for command, status, file in options.ran:
+        if not re.fullmatch("-?[0-9]{1,5}", status):
+            raise BadInput(f"--ran: {quoted(status)} is no exit status; write --ran COMMAND EXIT FILE.")
+        try:
+            with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as output:
+                digest = hashlib.sha256()
+                while part := output.read(1 << 20):
+                    digest.update(part)
+        except OSError as error:
+            raise BadInput(f"--ran: {quoted(file)} can not be read: {error.strerror}.") from None
+        out.append({"command": command, "exit": int(status), "sha256": digest.hexdigest()})
+    return out
 
 
 def force_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +82,7 @@ def about(options: argparse.Namespace) -> About:
     why = forced(options)
     return {
         **({"force": why} if why is not None else {}),
-        "cite": options.cite,
+        "cite": [*options.cite, *ran(options)],
         "entities": options.entity,
         "room": options.room,
         "tags": options.tag,

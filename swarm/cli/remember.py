@@ -10,6 +10,7 @@ from .output import written
 
 EXAMPLE = """
 swarm remember "Sessions expire after 15 minutes" --cite src/auth.py:10-24 --entity service:auth
+make bench > bench.log; swarm remember "The benches pass" --ran 'make bench' $? bench.log
 swarm remember "Payment gateway" --kind entity --type service --body "Owned by billing."
 """
 
@@ -27,12 +28,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Remember it."""
     options = call.options
+    given = about(options)  # before standard input is read for the body
     done = call.agent.remember(
         options.title,
         text_of(options.body),
         kind=options.kind,
         type=options.type,
         plan=options.plan,
-        **about(options),
+        **given,
     )
     return written(done, "remembered", call.json)

@@ -25,11 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Supersede it."""
     options = call.options
+    given = about(options)  # before standard input is read for the body
     done = call.agent.supersede(
         options.id,
         options.title,
         text_of(options.body),
         base=options.base,
-        **about(options),
+        **given,
     )
     return written(done, f"supersedes {options.id}", call.json)

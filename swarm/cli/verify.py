@@ -10,12 +10,14 @@ from collections import Counter
 from swarm_ledger.standing import VERDICTS
 
 from .call import Call
+from .fields import ran, ran_option
 from .output import counted, say, say_json, warn
 
 EXAMPLE = """
 swarm verify
 swarm verify fact-261121-7k3q9m2x --fix
 swarm verify --ref origin/main
+make test > test.log; swarm verify --ran 'make test' $? test.log
 """
 
 
@@ -23,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which, and against what."""
     parser.add_argument("ids", metavar="ID", nargs="*", help="facts or reflections; none is all that hold")
     parser.add_argument("--ref", metavar="REF", help="a branch or commit (default: what this worktree has checked out)")
+    ran_option(parser, "what a cited command printed now, and its exit status; a file, or - for standard input")
     parser.add_argument("--fix", action="store_true", help="record where moved citations are now, as new versions")
 
 
@@ -32,7 +35,7 @@ def run(call: Call) -> int:
     from swarm.verdicts import Evidence
 
     options = call.options
-    evidence = Evidence(call.swarm, options.ref)
+    evidence = Evidence(call.swarm, options.ref, ran(options))
     try:
         done = verify(evidence, options.ids, call.agent if options.fix else None)
         for one in done.verdicts:

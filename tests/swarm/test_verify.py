@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -143,6 +144,30 @@ def test_other_evidence(repository: Path, run: Run) -> None:
     assert [one[0] for one in said(repository)] == ["changed", "fresh", "uncheckable"]
     run("--as", "ada", "retract", cited, "--why", "wrong")
     assert [one[0] for one in said(repository)] == ["gone", "fresh", "uncheckable"]
+
+
+def test_what_a_command_printed_is_evidence_and_compared_where_it_is_given(
+    repository: Path, run: Run, tmp_path: Path
+) -> None:
+    """Digest and exit status are kept; nothing is run, whatever it is called."""
+    output = tmp_path / "out put"
+    output.write_bytes(b"3 passed\n\xff")
+    command = f"touch {tmp_path}/ran; make test"
+    id = fact(run, "--ran", command, "0", str(output))
+    (cited,) = json.loads(run("show", id, "--json").out)["fields"]["citations"]
+    digest = hashlib.sha256(b"3 passed\n\xff").hexdigest()
+    assert cited == {"command": command, "exit": 0, "sha256": digest}
+    assert f"{command}: uncheckable (a command is not run again" in run("show", id).out
+    assert run("verify").code == 0
+    assert run("verify", id, "--ran", command, "0", str(output)).out.splitlines()[-1] == "1 citation: 1 fresh."
+    done = run("verify", id, "--ran", command, "2", str(output))
+    assert (done.code, "changed (its exit status is 2 now)" in done.out) == (1, True)
+    output.write_bytes(b"4 passed\n")
+    assert "changed (it prints something else now)" in run("verify", id, "--ran", command, "0", str(output)).out
+    assert not (tmp_path / "ran").exists()
+    for wrong in (("x", "ok", str(output)), ("x", "0", "/none"), ("x", "0", str(tmp_path)), ("", "0", str(output))):
+        assert run("--as", "ada", "remember", "Wrong", "--ran", *wrong).code == 2
+    assert run("--as", "ada", "remember", "Twice", "--body", "-", "--ran", "x", "0", "-").code == 2
 
 
 def test_show_and_recall_say_how_a_fact_stands(repository: Path, run: Run) -> None:
