@@ -10,7 +10,7 @@ with Swarm.open() as swarm:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from swarm_ledger.env import Env
@@ -57,6 +57,8 @@ class Swarm:
         self.env = env or Env()
         self.sessions = Sessions(place, cwd, self.env)
         self.record = Record(place.home, self.env)
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        """Told (done, of how many) now and then while the search index takes in much."""
         self._index: LexicalIndex | None = None
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
@@ -121,6 +123,7 @@ class Swarm:
             from swarm_indexes.lexical import LexicalIndex
 
             self._index = LexicalIndex(f"{self.place.home}/index/lexical.db", self.store, self.env)
+            self._index.progress = self.progress
         return self._index
 
     @property
@@ -162,6 +165,11 @@ class Swarm:
             session,
             stale,
         )
+
+    @property
+    def rebuilt(self) -> str:
+        """Why the search index, if it was used, had to be made anew: "missing", "foreign" or "damaged"; else ""."""
+        return self._index.rebuilt if self._index else ""
 
     def close(self) -> None:
         """Release descriptors; nothing of this object can be used after."""

@@ -22,7 +22,7 @@ __all__ = ["IndexFile"]
 _T = TypeVar("_T")
 
 _PATIENCE_S = 60.0
-"""How long to wait for a process that brings the index up to date. Building 100,000 entries takes 15 s."""
+"""How long to wait for a process that brings the index up to date and gets no further."""
 
 _PAUSES_S = (0.0005, 0.02)
 """The first and the longest pause between two tries. SQLite's own busy handler waits up to a second."""
@@ -49,7 +49,7 @@ _INHERITED: list[sqlite3.Connection | None] = []
 
 
 class _LockedError(Exception):
-    """Another process is opening or replacing the file."""
+    """Another process is opening or replacing the file, or is taking in much."""
 
 
 class IndexFile:
@@ -69,7 +69,7 @@ class IndexFile:
         self._pid = os.getpid()
         self._db: sqlite3.Connection | None = None
         self._inode = 0
-        self._condemned = ""
+        self._condemned = False
         self.rebuilt = ""
 
     def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -84,6 +84,7 @@ class IndexFile:
         deadline = self._env.monotonic() + _PATIENCE_S
         pause, longest = _PAUSES_S
         mended = False
+        size: object = None
         while True:
             try:
                 return work(self._connection())
@@ -91,6 +92,10 @@ class IndexFile:
                 self._roll_back()
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 if code in _BUSY or isinstance(error, _LockedError):
+                    if size is None:
+                        size = self._size()
+                    if self._env.monotonic() > deadline and size != (size := self._size()):
+                        deadline = self._env.monotonic() + _PATIENCE_S
                     if self._env.monotonic() > deadline:
                         raise Busy(
                             f"another process has been writing {self._path} for {_PATIENCE_S:.0f} s and does not "
@@ -100,7 +105,7 @@ class IndexFile:
                     pause = min(pause * 2, longest)
                 elif not mended and (code in _DAMAGED or "no such table" in str(error)):
                     mended = True
-                    self.discard("damaged")
+                    self._condemned = True
                 elif code in _DISK:
                     raise StorageError(
                         f"the search index {self._path} cannot be used: {error}. Free some space or set "
@@ -112,9 +117,64 @@ class IndexFile:
                 self._roll_back()
                 raise
 
-    def discard(self, why: str) -> None:
-        """Replace the file with an empty one at the next `run`, unless another process has done so by then."""
-        self._condemned = why
+    def _size(self) -> object:
+        """What shows that whoever is waited for gets further."""
+        with contextlib.suppress(OSError):
+            return [os.stat(self._path + suffix).st_size for suffix in ("", "-wal")]
+        return []
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Callable[[], None]]:
+        """Write in turn with others; who calls what this yields is alone until the end, through many transactions.
+
+        For use inside `run`, which tries again later where somebody else is alone, or somebody writes.
+        """
+        descriptor = self._open_lock("lock")
+
+        def lock(mode: int) -> None:
+            try:
+                fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _LockedError from None
+
+        try:
+            # SQLite's own lock is for one transaction. This one, dropped by the kernel with its holder, is for all
+            # that a large catch-up needs: else whoever waits would get between two of them and begin the same work.
+            lock(fcntl.LOCK_SH)
+            yield lambda: lock(fcntl.LOCK_EX)
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def rebuilding(self) -> Iterator[str]:
+        """The path at which to build a file that takes the place of this one; what a dead process left is there.
+
+        One process at a time: raises Busy. Until then this file answers. Whoever builds closes it before the end.
+        """
+        descriptor = self._open_lock("rebuild")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fresh = f"{self._path}.new"
+            yield fresh
+            with self._mutex:
+                self.close()
+                while True:
+                    with contextlib.suppress(_LockedError), self._lock(fcntl.LOCK_EX):
+                        self._remove()
+                        os.rename(fresh, self._path)
+                        return
+                    self._env.sleep(_PAUSES_S[1])
+        except BlockingIOError:
+            raise Busy(f"another process is building {self._path} anew already; what it builds serves all.") from None
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise storage_error(error, "opening the search index") from None
 
     def close(self) -> None:
         """Release the descriptors; the next `run` opens the file again."""
@@ -160,8 +220,8 @@ class IndexFile:
             # Our connection keeps the old inode from being given to a new file, so equal means the same file.
             if self._db is None or os.stat(self._path).st_ino == self._inode:
                 self._remove()
-                self.rebuilt = self._condemned
-        self._condemned = ""
+                self.rebuilt = "damaged"
+        self._condemned = False
         self.close()
 
     @contextlib.contextmanager

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from swarm_ledger.store import Change, Changes
 
 from .rows import Row, rows_of
 from .streams import Streams
 from .tables import COLUMNS, INDEXED, meta
 
-if TYPE_CHECKING:
-    from swarm_ledger.store import Changes
-
-__all__ = ["take_in"]
+__all__ = ["BULK", "drop_missing", "merge", "take_in"]
 
 # S608 looks for data in SQL; these are texts of ours, and data are parameters.
 _SELECT_ROWS = f"SELECT n, {COLUMNS} FROM entry WHERE file = ?"  # noqa: S608
@@ -21,20 +19,24 @@ _INSERT_ROW = f"INSERT INTO entry (file, {COLUMNS}) VALUES (?{', ?' * COLUMNS.co
 _INSERT_WORDS = f"INSERT INTO words (rowid, {INDEXED}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _DELETE_WORDS = f"INSERT INTO words (words, rowid, {INDEXED}) SELECT 'delete', n, {INDEXED} FROM entry WHERE n = ?"  # noqa: S608
 
-_BULK = 1000
-"""From so many files in one catch-up on, the postings are merged into one segment at its end."""
+BULK = 1000
+"""From so many files on, a catch-up is many transactions, and the postings are merged into one segment at its end."""
 
 
-def take_in(db: sqlite3.Connection, changes: Changes) -> int:
+def drop_missing(db: sqlite3.Connection, changes: Changes) -> int:
+    """Where `changes` are complete, forget the files that are not among them; the number of entries removed."""
+    if not changes.complete:
+        return 0
+    there = {change.path for change in changes.changes}
+    gone = [path for (path,) in db.execute("SELECT path FROM file").fetchall() if path not in there]
+    return take_in(db, [Change(path, None) for path in gone]) if gone else 0
+
+
+def take_in(db: sqlite3.Connection, changes: Sequence[Change]) -> int:
     """Make the tables say what the ledger says after `changes`; the number of entries written or removed for it."""
     touched = 0
     streams = Streams(db, int(meta(db, "entries") or 0))
-    if changes.complete:
-        there = {change.path for change in changes.changes}
-        for (path,) in db.execute("SELECT path FROM file").fetchall():
-            if path not in there:
-                touched += _forget(db, path, streams)
-    for change in changes.changes:
+    for change in changes:
         version = change.version
         if version is None:
             touched += _forget(db, change.path, streams)
@@ -53,9 +55,12 @@ def take_in(db: sqlite3.Connection, changes: Changes) -> int:
         touched += _write(db, number, rows, streams, fresh=not known)
     streams.settle()
     db.execute("INSERT OR REPLACE INTO meta VALUES ('entries', ?)", (str(streams.entries),))
-    if len(changes.changes) >= _BULK:
-        db.execute("INSERT INTO words (words) VALUES ('optimize')")
     return touched
+
+
+def merge(db: sqlite3.Connection) -> None:
+    """Make one segment of the postings."""
+    db.execute("INSERT INTO words (words) VALUES ('optimize')")
 
 
 def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Streams, *, fresh: bool) -> int:

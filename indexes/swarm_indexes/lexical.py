@@ -44,25 +44,37 @@ class LexicalIndex:
         self._model = model
         self._env = env or Env()
         self._file = IndexFile(path, SCHEMA, APPLICATION, VERSION, self._env)
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        """Told (files taken in, of how many) now and then while much is taken in."""
         self.terms_left_out = 0
         """How many distinct terms of the last query were beyond `TERMS` and not searched for."""
 
     @property
     def rebuilt(self) -> str:
-        """Why this object made the file anew: "missing", "foreign", "damaged" or "asked for"; "" if it did not."""
+        """Why this object made the file anew: "missing", "foreign" or "damaged"; "" if it did not."""
         return self._file.rebuilt
 
     def catch_up(self) -> int:
         """Take in what the ledger holds by now; the number of entries that were written or removed for it.
 
-        One transaction, one process at a time. Raises Busy, StorageError, and what the store raises.
+        One process at a time; in one transaction, unless it is much. Then what was taken in stays when the process
+        dies, and nobody searches before the rest has followed. Raises Busy, StorageError, and what the store raises.
         """
         return self._file.run(self._catch_up)
 
     def reindex(self) -> int:
-        """Build the index from nothing; the number of entries in it."""
-        self._file.discard("asked for")
-        return self.catch_up()
+        """Build the index from nothing; the number of entries in it. Until it is built, the old one answers.
+
+        Goes on with what a process that died had built. Raises Busy where another process is at it.
+        """
+        with self._file.rebuilding() as path:
+            fresh = LexicalIndex(path, self._store, self._env)
+            fresh.progress = self.progress
+            try:
+                fresh.catch_up()
+                return fresh._file.run(lambda db: int(meta(db, "entries") or 0))
+            finally:
+                fresh.close()
 
     def search(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
         """The `k` best entries for `query`, best first; ties newest first, then by id.
@@ -158,17 +170,33 @@ class LexicalIndex:
         tip = self._store.tip()
         if meta(db, "commit") == tip:
             return 0
-        db.execute("BEGIN IMMEDIATE")
-        if meta(db, "commit") == tip:
-            db.execute("ROLLBACK")  # another process took it in while this one waited
-            return 0
-        changes = self._store.changes(meta(db, "mark"))
-        from .intake import take_in
+        with self._file.writing() as alone:
+            db.execute("BEGIN IMMEDIATE")
+            if meta(db, "commit") == tip:
+                db.execute("ROLLBACK")  # another process took it in while this one waited
+                return 0
+            changes = self._store.changes(meta(db, "mark"))
+            from .intake import BULK, drop_missing, merge, take_in
 
-        touched = take_in(db, changes)
-        for key, value in (("mark", changes.mark), ("commit", changes.commit)):
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-        db.execute("COMMIT")
+            total = len(changes.changes)
+            if total >= BULK:
+                alone()
+            touched = drop_missing(db, changes)
+            for start in range(0, total, BULK):
+                if start:
+                    # What is there stays there, whatever becomes of this process: the mark is not moved, and what
+                    # was taken in is known by its version when the same changes come again.
+                    db.execute("COMMIT")
+                    self.progress(start, total)
+                    db.execute("BEGIN IMMEDIATE")
+                touched += take_in(db, changes.changes[start : start + BULK])
+            if total >= BULK:
+                merge(db)
+            for key, value in (("mark", changes.mark), ("commit", changes.commit)):
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            db.execute("COMMIT")
+            if total >= BULK:
+                self.progress(total, total)
         return touched
 
 

@@ -21,11 +21,13 @@ _MOST = 64
 def mentioned(text: str) -> list[str]:
     """What `text` mentions, once each, in lower case: "src/auth.py", "#12", "@ada", "1f3c9d2"."""
     found: dict[str, None] = {}
-    for match in _MENTION.finditer(text):
-        commit = match[4]
-        if commit and (commit.isdigit() or commit.isalpha()):
-            continue  # a number, or a word of the letters a to f
-        found[match[0].lower()] = None
-        if len(found) == _MOST:
-            break
+    # No mention holds a space, and none is of letters only: most words need not be looked at.
+    for word in text.split():
+        for match in () if word.isalpha() else _MENTION.finditer(word):
+            commit = match[4]
+            if commit and (commit.isdigit() or commit.isalpha()):
+                continue  # a number, or a word of the letters a to f
+            found[match[0].lower()] = None
+            if len(found) == _MOST:
+                return list(found)
     return list(found)

@@ -16,6 +16,7 @@ from .output import Notice, counted, warn
 if TYPE_CHECKING:
     from swarm.agent import Agent
     from swarm.api import Swarm
+    from swarm.progress import Progress
     from swarm.reader import Reader
     from swarm_ledger.gitstore import GitStore
 
@@ -86,6 +87,7 @@ class Call:
         self.acting = acting
         """Whom --as names."""
         self._swarm: Swarm | None = None
+        self._progress: Progress | None = None
 
     @property
     def home(self) -> str | None:
@@ -112,7 +114,19 @@ class Call:
             from swarm.api import Swarm
 
             self._swarm = Swarm.open(self.cwd, self.home)
+            if sys.stderr.isatty():
+                self._swarm.progress = self._indexing
         return self._swarm
+
+    def _indexing(self, done: int, total: int) -> None:
+        if self._progress is None:
+            from swarm.progress import Progress
+
+            self._progress = Progress(sys.stderr, "indexing", total)
+        self._progress.update(done, f"{done:,} of {total:,} files")
+        if done == total:
+            self._progress.close()
+            self._progress = None
 
     @property
     def git_store(self) -> GitStore:
@@ -150,7 +164,9 @@ class Call:
             Notice.count = cache(lambda: len(reader.stale()))  # counted once the verb has done its work
 
     def notice(self) -> None:
-        """Say so in a line of its own, where the reply was no JSON and there is something to say."""
+        """Say so in a line of its own, where the reply was no JSON; and that the search index was made anew."""
+        if self._swarm is not None and self._swarm.rebuilt in ("foreign", "damaged"):
+            warn("the search index was damaged or of another version; it has been built anew, and nothing is missing.")
         if self.json or Notice.count is None:
             return
         if number := Notice.count():
@@ -160,6 +176,8 @@ class Call:
     def close(self) -> None:
         """Close the ledger, if it was opened."""
         Notice.count = None
+        if self._progress is not None:  # interrupted
+            self._progress.close()
         if self._swarm is not None:
             self._swarm.close()
 

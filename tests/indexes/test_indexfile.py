@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ import pytest
 
 from swarm_indexes import indexfile
 from swarm_indexes.lexical import LexicalIndex
+from swarm_ledger import ids
+from swarm_ledger.entry import Document
 from swarm_ledger.env import Env
 from swarm_ledger.errors import Busy, StorageError
+from swarm_ledger.store import Put, Request
 
 # Forked children share the ledger in memory, which stands for one on disk that nobody writes to meanwhile.
 fork = multiprocessing.get_context("fork")
@@ -182,9 +187,102 @@ def test_kill_9_at_any_moment_leaves_an_index_that_answers_in_full(ledger: Any, 
         time.sleep(0.02 + 0.011 * round_)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        inside += os.path.exists(path) and LexicalIndex(path, ledger.store).catch_up() > 0
+        inside += os.path.exists(f"{path}.new")
         assert answers(LexicalIndex(path, ledger.store)) == expected
     assert inside > 0, "no process was killed inside a build"
+
+
+def many(ledger: Any, files: int) -> None:
+    """So many facts in one commit: more than one transaction of the index takes."""
+    rng = random.Random(files)
+    ops = []
+    for number in range(files):
+        at = datetime(2026, 11, 20, number % 24, tzinfo=UTC)
+        identity = ids.new_id("fact", at, rng)
+        fields = {"id": identity, "kind": "fact", "title": f"Fact {number}", "by": "ada", "at": at.isoformat()}
+        ops.append(
+            Put(identity, ids.path_of(identity), Document.create(fields, f"about word{number % 50}\n").data, None)
+        )
+    ledger.store.submit(Request(ids.new_request(rng), "ada", "s", 1_795_000_000, "many", tuple(ops)))
+
+
+def test_a_large_build_goes_on_where_it_was_killed(ledger: Any, path: str) -> None:
+    """What was taken in before kill -9 is not taken in again; the answers are those of one that nobody interrupted."""
+    many(ledger, 3500)
+    whole = LexicalIndex(f"{path}.other", ledger.store)
+    assert whole.catch_up() == 3500
+
+    def work() -> None:
+        index = LexicalIndex(path, ledger.store)
+        index.progress = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 2000 else None
+        index.catch_up()
+
+    process = fork.Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    index = LexicalIndex(path, ledger.store)
+    told: list[tuple[int, int]] = []
+    index.progress = lambda done, total: told.append((done, total))
+    assert index.catch_up() == 1500
+    assert told == [(1000, 3500), (2000, 3500), (3000, 3500), (3500, 3500)]
+    for query in ("word7", "fact word12", "Fact 3499"):
+        assert index.search(query, k=50) == whole.search(query, k=50)
+    assert index.check() == []
+
+
+def test_nobody_searches_half_an_index(ledger: Any, path: str) -> None:
+    """Who asks while another process takes in much waits until all of it is there."""
+    many(ledger, 2500)
+    begun, go_on = fork.Event(), fork.Event()
+
+    def work() -> None:
+        index = LexicalIndex(path, ledger.store)
+
+        def told(done: int, total: int) -> None:
+            begun.set()
+            go_on.wait(30)
+
+        index.progress = told
+        index.catch_up()
+
+    process = fork.Process(target=work)
+    process.start()
+    assert begun.wait(30)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        go_on.set()
+        time.sleep(seconds)
+
+    index = LexicalIndex(path, ledger.store, Env(sleep=sleep))
+    assert len(index.search("fact", k=5000)) == 2500
+    assert pauses
+    assert index.rebuilt == ""
+    process.join()
+
+
+def test_a_rebuild_keeps_nobody_waiting(ledger: Any, path: str) -> None:
+    """The old file answers until the new one is there; a second rebuild at the same time is refused."""
+    many(ledger, 2500)
+    index, other = LexicalIndex(path, ledger.store), LexicalIndex(path, ledger.store, Env(sleep=lambda seconds: None))
+    index.catch_up()
+    other.catch_up()
+    answered = []
+
+    def told(done: int, total: int) -> None:
+        answered.append(len(other.search("fact", k=5000)))
+        with pytest.raises(Busy, match="anew already"):
+            other.reindex()
+
+    index.progress = told
+    inode = os.stat(path).st_ino
+    assert index.reindex() == 2500
+    assert answered == [2500] * 3
+    assert os.stat(path).st_ino != inode
+    assert len(other.search("fact", k=5000)) == 2500
+    assert sorted(os.listdir(os.path.dirname(path)))[:2] == ["lexical.db", "lexical.db-shm"]
 
 
 def test_a_waiting_process_takes_over_what_the_other_did_not_finish(ledger: Any, path: str) -> None:
