@@ -79,24 +79,24 @@ class CompressedCache(Cache):
                     f"the calibration is of layers, heads and bands {tuple(calibration.mean.shape)}, the model has "
                     f"{expected}; calibrate this model"
                 )
-        self.policy = policy
+        self.policy, self.calibration = policy, calibration
         self._head_bytes = 2 * d * 2  # a key and a value in bfloat16
         biased = model.get_decoder().layers[0].self_attn.k_proj.bias is not None
         centred = rope if policy.key_mean or (policy.key_mean is None and biased) else None
         backend = backend_of(policy.backend if policy.has_kernels else "torch")
         scorer = scorer_of(policy, calibration, backend)
         wide = config.max_position_embeddings > 2**15
-        self._compressed = [
+        self.compressed = [
             CompressedLayer(index, layers, policy, lambda: _store(policy, d, centred, backend), scorer, wide, backend)
             for index in range(layers)
         ]
-        super().__init__(layers=list(self._compressed))
+        super().__init__(layers=list(self.compressed))
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """As transformers calls it. Raises Unsupported where the layers have not seen the same tokens."""
-        first, layer = self._compressed[0], self._compressed[layer_idx]
+        first, layer = self.compressed[0], self.compressed[layer_idx]
         if layer_idx and layer.seen + key_states.shape[-2] != first.seen:
             raise Unsupported(
                 f"layers 0 and {layer_idx} have not seen the same tokens: a step failed halfway, or another attention "
@@ -107,7 +107,7 @@ class CompressedCache(Cache):
     @property
     def nbytes(self) -> int:
         """The bytes that are allocated now."""
-        return sum(layer.nbytes for layer in self._compressed)
+        return sum(layer.nbytes for layer in self.compressed)
 
     def report(self) -> Report:
         """What was done so far.
@@ -115,7 +115,7 @@ class CompressedCache(Cache):
         Raises NothingCompressed where the policy asks for quantising or evicting and none was done: figures of such a
         run would be those of another policy. The error's `report` has the counts.
         """
-        counts = [layer.counts for layer in self._compressed]
+        counts = [layer.counts for layer in self.compressed]
         evicted, quantised = sum(c.evicted for c in counts), sum(c.quantised for c in counts)
         seen, flushes = sum(c.seen for c in counts), sum(c.flushes for c in counts)
         report = Report(seen, evicted, quantised, flushes, self.nbytes, seen * self._head_bytes)

@@ -3,6 +3,7 @@
 KVError
 ├── BadPolicy            the policy contradicts itself or the model (also a ValueError)
 ├── BadTensor            keys, values or queries that cannot be compressed: shape, dtype, NaN (also a ValueError)
+├── BadFile              a saved cache that is damaged, or of another model, policy or text
 ├── Unsupported          this model, head size or operation is not supported; nothing was compressed
 └── NothingCompressed    a run that was asked to compress compressed nothing
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cache import Report
 
-__all__ = ["BadPolicy", "BadTensor", "KVError", "NothingCompressed", "Unsupported"]
+__all__ = ["BadFile", "BadPolicy", "BadTensor", "KVError", "NothingCompressed", "Unsupported"]
 
 
 class KVError(Exception):
@@ -31,6 +32,10 @@ class BadTensor(KVError, ValueError):
     def __init__(self, message: str, layer: int | None = None, head: int | None = None) -> None:
         self.layer, self.head = layer, head
         super().__init__(message)
+
+
+class BadFile(KVError):
+    """A saved cache that is not there, is damaged, or was computed from something else."""
 
 
 class Unsupported(KVError):

@@ -58,6 +58,15 @@ class CompressedLayer(Layer):
         self.filled = self.seen = 0
         self.waiting = self.is_initialized = False
 
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors of the layer by part and name, as they are held: what is changed here is changed there."""
+        return {"near": self.near, "held": self.store.held, "fixed": self.store.fixed}
+
+    def resume(self, filled: int, seen: int, counts: dict[str, int]) -> None:
+        """Go on where the layer that these numbers and the tensors in `parts` are of stopped."""
+        self.filled, self.seen, self.counts = filled, seen, Counts(**counts)
+        self.is_initialized = True
+
     @property
     def nbytes(self) -> int:
         """The bytes allocated, positions and free places of the window included."""
