@@ -223,15 +223,17 @@ class Agent(Owner):
     def supersede(
         self,
         id: str,
-        title: str,
+        title: str = "",
         body: str = "",
         *,
+        by: str | None = None,
         base: str | None = None,
         **about: Unpack[About],
     ) -> Written:
         """Write a new entry in the place of `id`, which ends where the new one begins; both in one commit.
 
-        Entities, room, tags and key are the old one's unless given. Raises as `edit` and `remember` do.
+        Entities, room, tags and key are the old one's unless given. With `by`, an entry that is there already, nothing
+        new is written: `id` ends now. Raises as `edit` and `remember` do.
         """
         with self._recorded("supersede", [id]) as ids:
             known = self._known(id, base, "supersede")
@@ -241,12 +243,29 @@ class Agent(Owner):
             old = document(known).fields
             if old.get("superseded_by"):
                 raise Refused("supersede", f"{id} was superseded by {old['superseded_by']}; supersede that one.")
+            if by is not None:
+                return self._give_way(known, kind, by)
             kept = {name: old[name] for name in ("entities", "room", "tags", "key") if name in old}
             given, named = self._given(about)
             trailers = self._gates(Draft(kind, title, body, given, id, [*named.values()]), about.get("force"))
             done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known, trailers)
             ids.append(done.id)
         return done
+
+    def _give_way(self, known: Version, kind: str, by: str) -> Written:
+        """End the entry `known` in favour of `by`, which stands."""
+        id = id_of(known.path)
+        heir = self._store.read(path_of(by))
+        if heir is None:
+            raise no_entry(by)
+        if id is None or by == id or kind_of(by) != kind:
+            raise BadInput(f"{id} can be superseded by another {kind}, not by {by}.")
+        if after := document(heir).fields.get("superseded_by"):
+            raise Refused("supersede", f"{by} was superseded by {after}; name that one.")
+        draft = self._edited(known, {"superseded_by": by, "valid_to": format_time(self._now())}, None)
+        put = Put(id, known.path, draft, known.blob)
+        receipt, _ = self._replace(known, draft, f"supersede {id} by {by}", [put], {})
+        return Written(id, receipt.commit, known.path, blob_id(draft))
 
     def retract(self, id: str, why: str, *, base: str | None = None, by_hand: bool = False) -> Written:
         """Take an entry out of the ledger, leaving a tombstone that says why; both in one commit.

@@ -44,6 +44,8 @@ class Status(NamedTuple):
     me: Session | None
     stale: Mapping[EntryId, BlobId | None]
     """Of what `me` has read, the entries that changed since; None is one that is gone."""
+    contested: Mapping[str, tuple[str, ...]]
+    """Key → the active facts that give it values for the same time."""
 
 
 class Swarm:
@@ -164,12 +166,21 @@ class Swarm:
             tuple(self.sessions.members()),
             session,
             stale,
+            self._contested(),
         )
 
     @property
     def rebuilt(self) -> str:
         """Why the search index, if it was used, had to be made anew: "missing", "foreign" or "damaged"; else ""."""
         return self._index.rebuilt if self._index else ""
+
+    def _contested(self) -> dict[str, tuple[str, ...]]:
+        from .verdicts import rivals
+
+        by_key = self.facts.with_keys()
+        against = rivals(by_key)
+        found = {key: tuple(fact.id for fact in facts if fact.id in against) for key, facts in by_key.items()}
+        return {key: ids for key, ids in sorted(found.items()) if ids}
 
     def close(self) -> None:
         """Release descriptors; nothing of this object can be used after."""

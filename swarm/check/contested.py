@@ -26,4 +26,4 @@ def contested(subject: Subject) -> Iterator[Finding]:
             others = [id for id in against.get(fact.id, ()) if id > fact.id]
             if others:
                 message = f"{key}: {fact.id} ({fact.title!r}, by {fact.by}) is contested by {', '.join(others)}"
-                yield Finding("warn", "contested", fact.path, f"{message}; supersede the one that is wrong")
+                yield Finding("warn", "contested", fact.path, f"{message}; swarm supersede WRONG --by RIGHT settles it")

@@ -58,7 +58,8 @@ def run(call: Call) -> int:
             where = f" at {one.path}:{one.first}-{one.last}" if one.path and one.verdict != "fresh" else ""
             say(f"{one.cited}: {one.verdict}{where}{f' ({one.why})' if one.why else ''}")
         for rival in standing.rivals:
-            say(f"contested by {rival}: both give {shown.fields.get('key')} a value; supersede the one that is wrong")
+            key = shown.fields.get("key")
+            say(f"contested by {rival}: both give {key} a value; swarm supersede WRONG --by RIGHT settles it")
         if standing.expired:
             say(f"no longer valid since {shown.fields.get('valid_to')}")
     return 0

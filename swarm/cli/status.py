@@ -1,4 +1,5 @@
-"""Where the ledger is, what it holds, who is in it, and how much of what you read has changed."""
+"""Where the ledger is, what it holds, who is in it, which facts contest each other, and how much of what you read has
+changed."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ EXAMPLE = """
 swarm status
 swarm status --json
 """
+
+_SHOWN = 10
+"""So many contested keys are named."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,7 @@ def run(call: Call) -> int:
                 "agents": [one._asdict() for one in status.agents],
                 "me": me and {"agent": me.agent, "session": me.id, "role": me.role},
                 "stale": dict(status.stale),
+                "contested": {key: list(ids) for key, ids in status.contested.items()},
                 "view": view,
             }
         )
@@ -52,6 +57,11 @@ def run(call: Call) -> int:
         say(f"view     {view['directory']}")
         for name, why in view["problems"].items():
             say(f"         not taken in: {name}: {why}")
+    for number, (key, ids) in enumerate(status.contested.items()):
+        if number == _SHOWN:
+            say(f"         and {len(status.contested) - _SHOWN} more keys; `swarm check` names them")
+            break
+        say(f"contest  {key}: {', '.join(ids)}; settle it by `swarm supersede WRONG --by RIGHT`")
     if me is None:
         say("you      nobody yet: `swarm join NAME`, or --as NAME")
         return 0

@@ -198,6 +198,30 @@ def verdict_of(repository: Path, ref: str | None = None) -> Verdict:
         return found
 
 
+def test_status_names_contested_facts_until_one_is_superseded(repository: Path, run: Run) -> None:
+    """By key; of very many the first, and how many more there are."""
+    first = fact(run, "--key", "session.ttl", title="Sessions live 15 minutes")
+    fact(run, "--key", "other.ttl", title="Cookies live a day")
+    assert json.loads(run("status", "--json").out)["contested"] == {}
+    second = fact(run, "--key", "session.ttl", title="A session is over after 20 minutes")
+    both = sorted([first, second])
+    assert json.loads(run("status", "--json").out)["contested"] == {"session.ttl": both}
+    assert f"contest  session.ttl: {both[0]}, {both[1]}; settle it by" in run("status").out
+    for wrong in ((), ("A title", "--by", second), ("--by", first), ("--by", "entity-topic-x"), ("--by", "x")):
+        assert run("--as", "ada", "supersede", first, *wrong).code == 2
+    done = run("--as", "ada", "supersede", first, "--by", second)
+    assert (done.code, done.out.startswith(f"{first} superseded by {second} in commit ")) == (0, True), done.err
+    assert json.loads(run("status", "--json").out)["contested"] == {}
+    assert f"superseded_by: {second}" in run("show", first).out
+    run("--as", "ada", "show", second)
+    assert run("--as", "ada", "supersede", second, "--by", first).code == 4
+    assert run("check").code == 0
+    for number in range(12):
+        fact(run, "--key", f"k{number}.v", title=f"Value {number} is a")
+        fact(run, "--key", f"k{number}.v", title=f"Another says {number}, b")
+    assert "         and 2 more keys; `swarm check` names them\n" in run("status").out
+
+
 def test_a_file_that_can_not_be_looked_into(repository: Path, run: Run) -> None:
     """A submodule, a link, an LFS pointer, a binary or huge file: uncheckable, and said why."""
     fact(run, "--cite", "auth.py:5-6")
