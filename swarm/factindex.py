@@ -23,7 +23,7 @@ from swarm_ledger.times import parse_time
 
 from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
-__all__ = ["Cited", "Fact", "FactIndex", "Known"]
+__all__ = ["Cited", "Fact", "FactIndex", "Known", "is_active"]
 
 _APPLICATION, _VERSION = 0x53574556, 4
 _SCHEMA = """
@@ -247,6 +247,11 @@ class FactIndex:
         db.execute("COMMIT")
 
 
+def is_active(fields: Mapping[str, object]) -> bool:
+    """Whether nothing took the place of a fact that says this."""
+    return not fields.get("superseded_by") and fields.get("status") in (None, "active", "open")
+
+
 def _take_in(db: sqlite3.Connection, change: Change) -> None:
     old = db.execute("SELECT n, sketch FROM fact WHERE path = ?", (change.path,)).fetchone()
     if old:
@@ -265,7 +270,7 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         except BadInput:
             return  # `check` names it
     key = fields.get("key")
-    active = not fields.get("superseded_by") and fields.get("status") in (None, "active", "open")
+    active = is_active(fields)
     since = _moment(fields.get("valid_from")) or _moment(fields.get("at")) or 0.0
     values = (
         *(change.path, id, str(fields.get("title", "")), str(fields.get("by", "")), str(fields.get("at", ""))),

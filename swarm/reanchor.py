@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from types import MappingProxyType
@@ -68,9 +70,14 @@ def verify(evidence: Evidence, ids: Sequence[str] = (), fix: Agent | None = None
             if fix and tree and (done := _mend(fix, tree, id, which)):
                 written.append(done)
         except (Conflict, Owned, Fenced, Expired) as error:
-            hindered[id] = str(error)
-    if written:
+            hindered[id] = str(error).splitlines()[0]
+            if isinstance(error, Conflict) and error.draft:
+                with contextlib.suppress(OSError):
+                    os.unlink(error.draft)  # nobody wrote it
+    if written or hindered:
         verdicts = evidence.verdicts(ids or None)
+        moved_still = {one.fact for one in verdicts if one.verdict == "moved"}
+        hindered = {id: why for id, why in hindered.items() if id in moved_still}  # others may have done it meanwhile
     return Verified(verdicts, written, evidence.unreachable, hindered)
 
 

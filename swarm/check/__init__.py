@@ -13,6 +13,7 @@ from swarm_ledger.store import Store
 
 from .contested import contested
 from .derived import derived
+from .duplicate import duplicate
 from .evidence import evidence
 from .expired import expired
 from .fenced import fenced
@@ -32,7 +33,19 @@ __all__ = ["CHECKS", "Branch", "Check", "Finding", "Report", "Subject", "check"]
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (structure, linked, secret, history, fenced, evidence, contested, expired, derived, owned)
+CHECKS: tuple[Check, ...] = (
+    structure,
+    linked,
+    secret,
+    history,
+    fenced,
+    evidence,
+    contested,
+    duplicate,
+    expired,
+    derived,
+    owned,
+)
 """In the order in which their findings are shown. A new check is a module with one function, and a name here."""
 
 _NO_LEASES = "Who owns what was not looked at: no leases are kept here; --leases takes them from where agents work."

@@ -27,7 +27,7 @@ RULES = (
         "state",
         "fence",
     ),
-    *("evidence", "contested", "expired", "derived", "owned"),
+    *("evidence", "contested", "duplicate", "expired", "derived", "owned"),
 )
 """The rules that findings name."""
 

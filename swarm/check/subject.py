@@ -14,8 +14,11 @@ from swarm_ledger.ids import EntryId, id_of
 from swarm_ledger.schema import validate
 from swarm_ledger.store import Commit, Store
 
+from ..factindex import is_active
+from ..gates import Policy, policy
 from ..guard import Guard
 from ..links import cited_versions, targets
+from ..saying import said_in, sketch
 from ..secrets import secret_in_file
 from .finding import Finding
 
@@ -57,6 +60,22 @@ class Subject:
         return Entries(self)
 
     @cached_property
+    def gates(self) -> Policy:
+        """What writes to the ledger must pass. Raises BadInput where its settings say nothing that can be."""
+        settings = self.store.read(SETTINGS)
+        return policy(settings.text if settings else None)
+
+    def forced(self, gate: str) -> frozenset[str]:
+        """Ids of the entries that somebody wrote with a reason although `gate` refused them."""
+        return frozenset(
+            entry
+            for commit in self.commits
+            if any(name == "Forced" and gate in value.partition(":")[0] for name, value in commit.trailers)
+            for name, entry in commit.trailers
+            if name == "Entry"
+        )
+
+    @cached_property
     def commits(self) -> list[Commit]:
         """The history, oldest first."""
         return [*self.store.history()][::-1]
@@ -73,6 +92,10 @@ class Entries:
         """(path, version) of each version of an entry that an entry cites."""
         self.buried: set[str] = set()
         """Ids that a tombstone stands for."""
+        self.facts: dict[str, str] = {}
+        """Path → id of each active fact."""
+        self.sketches: dict[str, list[int]] = {}
+        """Path → the sketch of what it says."""
         paths = [path for path in subject.tree if path != SETTINGS]
         self.findings: list[Finding] = []
         self.secrets: list[tuple[str, str, str]] = []
@@ -110,6 +133,9 @@ class Entries:
             self.buried.add(str(document.fields.get("of")))
         validate(document.fields, document.body)
         self._keep(path, id, document)
+        if path.startswith("facts/") and is_active(document.fields):
+            self.facts[path] = id
+            self.sketches[path] = sketch(said_in(text))
         if document.fields.get("id") != id:
             yield Finding("error", "place", path, f"its id is {document.fields.get('id')!r}, its path says {id}")
 

@@ -124,6 +124,20 @@ def test_a_secret_that_passed_no_gate_is_an_error(ada: Agent) -> None:
     assert found == [("error", PATH), ("error", log)]
 
 
+def test_facts_that_say_the_same_are_named(ada: Agent, bob: Agent) -> None:
+    """Two who wrote them at once both passed the gate. Not what was forced, has another number, or was superseded."""
+    said = "Sessions of the mobile client expire after 15 minutes without any use"
+    ids = [f"fact-261121-0000000{number}" for number in range(4)]
+    for id, title in zip(ids, (said, said.upper(), said.replace("15", "20"), "Cookies are renewed"), strict=True):
+        put(ada, id, f"facts/2026/11/21/0/{id}.md", text(id=id, title=title))
+    bob.remember(said, force="of another client")
+    way = f"{ids[1]} says what {ids[0]} says; swarm supersede {ids[1]} --by {ids[0]}"
+    assert found(ada) == [("warn", "duplicate", way)]
+    ada.show(ids[1])
+    ada.supersede(ids[1], by=ids[0])
+    assert found(ada) == []
+
+
 def test_a_link_to_what_was_retracted_is_a_warning(ada: Agent) -> None:
     """The tombstone is there to explain."""
     cited = ada.remember("a")

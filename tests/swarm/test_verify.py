@@ -8,10 +8,11 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from swarm import Swarm
+from swarm import Agent, Swarm
 from swarm.check import Finding
 from swarm.cli.check import _summary
 from swarm.verdicts import Evidence, Verdict
@@ -123,6 +124,23 @@ def test_fix_leaves_what_another_owns_and_mends_the_rest(repository: Path, run: 
     assert (done.code, f"{hers} was not re-anchored: {hers} is owned by bob" in done.err) == (3, True), done
     assert sorted(line.split()[0] for line in done.out.splitlines() if "re-anchored" in line) == sorted(others)
     assert done.out.splitlines()[-1] == "3 citations: 2 fresh, 1 moved."
+
+
+def test_fix_by_two_at_once_is_done_by_either(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another recorded meanwhile is no hindrance, and nobody's draft is left."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    commit(repository, auth_py="import os\n" + CODE)
+    edit = Agent.edit
+
+    def late(agent: Agent, *args: Any, **named: Any) -> Any:
+        if agent.name == "bob":
+            assert run("--as", "ada", "verify", "--fix").code == 0
+        return edit(agent, *args, **named)
+
+    monkeypatch.setattr(Agent, "edit", late)
+    done = run("--as", "bob", "verify", id, "--fix")
+    assert (done.code, done.out.splitlines()[-1], done.err) == (0, "1 citation: 1 fresh.", "")
+    assert not list((repository / ".git/swarm/drafts").iterdir())
 
 
 def test_what_is_cited_before_it_is_committed_is_looked_for_in_the_worktree(repository: Path, run: Run) -> None:
