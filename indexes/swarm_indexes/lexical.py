@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
@@ -21,6 +21,7 @@ from .indexfile import IndexFile
 from .matches import match
 from .question import Question, understand
 from .ranking import Weights, featured, rank, weights
+from .syntax import is_formal
 from .tables import APPLICATION, SCHEMA, VERSION, meta
 from .terms import clean, facet
 
@@ -82,7 +83,9 @@ class LexicalIndex:
         Each has one of the query's terms; where the query is a question, it may stand beside one that has. An entry
         that was superseded comes behind the hit that took its place. Without a term (nothing but stop words) the
         filters, or a time that the query speaks of, decide alone, newest first; so does such a time where no word
-        matches. Raises BadInput where there is neither, and what `catch_up` raises.
+        matches. A query in the query language (see syntax.is_formal and `language`) has conditions of its own.
+        Raises BadInput where there is neither, or where that language has no such time or value, and what `catch_up`
+        raises.
         """
         if k < 1:
             raise BadInput(f"k: {k} is not a number of hits; ask for 1 or more.")
@@ -91,20 +94,29 @@ class LexicalIndex:
 
         def work(db: sqlite3.Connection) -> list[Hit]:
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
-            question = _understood(db, query, self._env.now())
+            words, formal = _parsed(db, query, self._env.now())
+            question = _understood(db, words, self._env.now())
             self.terms_left_out = question.left_out
             conditions = {field: _condition(db, field, value) for field, value in equal.items()}
             facets = "".join(f"{condition} AND " for condition in conditions.values())
-            hits = _ranked(db, question, facets, span, k, self._model or weights()) if question.terms else []
+            where = _both(_during(span), formal)
+            hits = _ranked(db, question, facets, where, k, self._model or weights()) if question.terms else []
             if not hits and (question.spans or not question.terms):
-                spoken = span or (question.spans[0] if question.spans else None)
-                if not equal and spoken is None:
+                if not span and question.spans:
+                    where = _both(where, _during(question.spans[0]))
+                if not equal and not where.sql:
                     raise BadInput("nothing to search for: give a word that is not a stop word, or a filter.")
-                hits = [to_hit(row) for row in _newest(db, equal, conditions, spoken, k)]
+                hits = [to_hit(row) for row in _newest(db, equal, conditions, where, k)]
             db.execute("COMMIT")
             return hits
 
         return successors_first(self._up_to_date(work))
+
+    def did_you_mean(self, query: str) -> str | None:
+        """`query` with each word that no entry holds replaced by the nearest that one does; None where none is near."""
+        from .spelling import respelt
+
+        return self._up_to_date(lambda db: respelt(db, clean(query)))
 
     def features(self, query: str) -> list[tuple[tuple[str, str], dict[str, float]]]:
         """((room, ref), features) of each entry that is looked at closely for `query`, in no order: to fit weights."""
@@ -215,16 +227,41 @@ def _condition(db: sqlite3.Connection, field: str, value: str) -> str:
     return f"facets : ({listed})"
 
 
+class _Where(NamedTuple):
+    """SQL that holds for the rows of `entry` that are meant, "" for all."""
+
+    sql: str = ""
+    values: tuple[object, ...] = ()
+
+
+def _during(span: tuple[float, float] | None) -> _Where:
+    return _Where("moment BETWEEN ? AND ?", span) if span else _Where()
+
+
+def _both(one: _Where, other: _Where) -> _Where:
+    return _Where(" AND ".join(part for part in (one.sql, other.sql) if part), one.values + other.values)
+
+
+def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, _Where]:
+    """The words of `query`, and its conditions where it is in the query language."""
+    if not is_formal(query):
+        return query, _Where()
+    from .language import parse
+
+    found = parse(clean(query), now, db, lambda field, value: _condition(db, field, value.casefold()))
+    return found.words, _Where(found.condition, found.values)
+
+
 def _newest(
     db: sqlite3.Connection,
     equal: dict[str, str],
     conditions: dict[str, str],
-    span: tuple[float, float] | None,
+    given: _Where,
     k: int,
 ) -> list[tuple[Any, ...]]:
     columns = {"kind": "kind", "by": "by_"}
-    where = ["moment BETWEEN ? AND ?"] if span else []
-    values: list[object] = list(span or ())
+    where = [given.sql] if given.sql else []
+    values: list[object] = [*given.values]
     for field, value in equal.items():
         if field in columns:
             where.append(f"{columns[field]} = ?")
@@ -240,14 +277,14 @@ def _ranked(
     db: sqlite3.Connection,
     question: Question,
     facets: str,
-    span: tuple[float, float] | None,
+    where: _Where,
     k: int,
     model: Weights,
 ) -> list[Hit]:
     # The + keeps SQLite from running the full-text query once for each row of the span.
-    within = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)" if span else ""
+    within = f"AND +rowid IN (SELECT n FROM entry WHERE {where.sql})" if where.sql else ""  # noqa: S608 (text of ours)
     total = int(meta(db, "entries") or 0)
-    matches = match(db, question.terms, total, facets, within, span or (), k, context=question.asks)
+    matches = match(db, question.terms, total, facets, within, where.values, k, context=question.asks)
     best = rank(db, question, matches, k, model)
     listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
     found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in best]),))}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .dates import Span, spans
 from .terms import query_terms
 
-__all__ = ["Question", "understand"]
+__all__ = ["Question", "is_question", "understand"]
 
 _WORD = re.compile(r"[^\W_]+")
 _LIMIT = 2000
@@ -43,6 +43,12 @@ class Question(NamedTuple):
     for_name: bool
 
 
+def is_question(query: str) -> bool:
+    """Whether `query` asks something, rather than gives words."""
+    sentence = query[:_LIMIT]
+    return "?" in sentence or _ASKS.match(sentence) is not None
+
+
 def understand(
     query: str, limit: int, authors: Iterable[str], now: float, years: tuple[int, int] | None = None
 ) -> Question:
@@ -67,7 +73,7 @@ def understand(
     return Question(
         terms=kept or terms,
         left_out=left_out,
-        asks="?" in sentence or _ASKS.match(sentence) is not None,
+        asks=is_question(sentence),
         authors=frozenset(named),
         spans=spans(sentence, now, years),
         for_time=_TIME.search(sentence) is not None,

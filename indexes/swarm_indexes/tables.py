@@ -6,7 +6,7 @@ import sqlite3
 
 from .streams import SCHEMA as STREAMS
 
-__all__ = ["APPLICATION", "COLUMNS", "INDEXED", "SCHEMA", "VERSION", "meta"]
+__all__ = ["APPLICATION", "COLUMNS", "INDEXED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
 APPLICATION, VERSION = 0x53574C58, 5
 _KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks"
@@ -32,3 +32,13 @@ def meta(db: sqlite3.Connection, key: str) -> str | None:
     """What is noted of the whole index under `key`, or None."""
     row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return row[0] if row else None
+
+
+def vocabulary(db: sqlite3.Connection) -> None:
+    """Make two tables of this connection of the words that are indexed, as stems.
+
+    temp.vocabulary has each (term) with the number of its rows (doc), temp.instance where it is (term, doc, col). A
+    stem is looked for there, not by MATCH, which would stem it once more.
+    """
+    db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab (main, words, row)")
+    db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.instance USING fts5vocab (main, words, instance)")

@@ -1,4 +1,8 @@
-"""Search the ledger by words, and by kind, agent, entity, room and time. Best first."""
+"""Search the ledger by words, and by kind, agent, entity, room and time. Best first.
+
+Words rank. In the query, title:WORD, "a phrase", wild*, at:'last week', AND, OR, NOT and parentheses are conditions
+that every hit meets (docs/RETRIEVAL.md).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ swarm recall session expiry
 swarm recall "flaky test" -k 5 --kind log --by backend --since 2026-11-20
 swarm recall "what failed yesterday between 14:00 and 16:00?" --explain
 swarm recall --to backend
+swarm recall 'title:cache (stale OR expired) at:[monday TO now] NOT kind:task'
 """
 
 
@@ -49,14 +54,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Print the hits."""
     from swarm_indexes.filters import Filters
+    from swarm_indexes.syntax import FIELDS, unknown_fields
 
     options = call.options
     filters = Filters(*(getattr(options, name) for name in Filters._fields))
     if not 0.0 <= options.min_score <= 1.0:
         raise BadInput(f"--min-score {options.min_score}: a chance is from 0 to 1.")
-    hits = call.reader.recall(
-        " ".join(options.query), filters, k=options.k, least=options.min_score, as_of=options.as_of
-    )
+    query = " ".join(options.query)
+    hits = call.reader.recall(query, filters, k=options.k, least=options.min_score, as_of=options.as_of)
     judged = ("fact", "reflection") if options.as_of is None else ()
     facts = [hit.id for hit in hits if hit.kind in judged]
     standings = call.swarm.evidence.of(facts) if facts else {}
@@ -86,6 +91,10 @@ def run(call: Call) -> int:
             say(f"   {', '.join(f'{name} {share:+.2f}' for name, share in parts)}")
     if not hits and not call.json:
         say("nothing good: no entry answers with that chance." if options.min_score else "nothing found.")
+    if not hits and (meant := call.swarm.index.did_you_mean(query)):
+        warn(f"did you mean: {meant}")
+    if unknown := unknown_fields(query):
+        warn(f"{' and '.join(unknown)}: no such field, searched for as a word. Fields are {', '.join(FIELDS)}.")
     left_out = call.swarm.index.terms_left_out
     if left_out:
         warn(f"{left_out} more words of the query were not searched for.")

@@ -278,10 +278,10 @@ def test_equal_scores_are_ordered_newest_first_then_by_id(ledger: Any, index: Le
 HOSTILE = [
     'zebra" OR "x',
     "zebra*",
-    "zebra NOT zebra",
+    "zebra NOT",
     "zebra AND",
     "NEAR(zebra zebra, 1)",
-    "title:zebra",
+    "column:zebra",
     "-zebra",
     "^zebra",
     "{facets}: zebra",

@@ -52,3 +52,56 @@ def test_a_long_build_is_shown_on_a_terminal(repository: Path, run: Run, monkeyp
     assert run("reindex").out == "7 entries indexed.\n"
     assert "indexing [" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_the_query_language_is_for_the_command_too(repository: Path, run: Run) -> None:
+    """Conditions leave out what does not meet them; what is no field is searched for as a word, and said so."""
+    run("remember", "--as=ada", "Retry policy of the client")
+    run("log", "--as=bob", "the retry of the policy failed")
+    assert len(run("recall", "retry policy", "--json").out.splitlines()) == 2
+    assert len(run("recall", 'title:"retry policy"', "--json").out.splitlines()) == 1
+    assert len(run("recall", "retry NOT by:ada", "--json").out.splitlines()) == 1
+    odd = run("recall", "autor:ada")
+    assert (odd.code, odd.err.splitlines()[0][:61]) == (
+        0,
+        "swarm: autor: no such field, searched for as a word. Fields a",
+    )
+    refused = run("recall", "retry at:2026-02-31")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+
+
+def test_a_misspelt_word_is_answered_with_what_was_meant(repository: Path, run: Run) -> None:
+    """Only where nothing was found, on standard error."""
+    run("remember", "--as=ada", "Retry policy of the client")
+    done = run("recall", "polciy")
+    assert (done.code, done.out, done.err) == (0, "nothing found.\n", "swarm: did you mean: policy\n")
+    assert run("recall", "retry polciy").err == ""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "retry " * 17_000,
+        'retry "unbalanced',
+        "retry) (policy",
+        "retry AND",
+        "retry\x1b[31m \x00",
+        "retry 🎉 ¯\\_(ツ)_/¯",
+        "retry 再試行",
+        "retry ^2 ~ + - {a} NEAR(x y)",
+    ],
+)
+def test_odd_queries_find_what_holds_their_words(repository: Path, run: Run, query: str) -> None:
+    """100 kB, quotes and parentheses without their other half, operators of engines, control characters, emoji, CJK."""
+    id = run("remember", "--as=ada", "Retry policy of the client").id
+    done = run("recall", "--", query)
+    assert done.code == 0
+    assert done.out.startswith(f"1. {id}")
+
+
+@pytest.mark.parametrize("query", ["", "the of and is", "🎉", "\x01\x02"])
+def test_nothing_to_search_for_is_bad_input(repository: Path, run: Run, query: str) -> None:
+    """An empty query and nothing but stop words, with what to give instead."""
+    done = run("recall", "--", query)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "swarm: nothing to search for: give a word that is not a stop word, or a filter.\n"

@@ -1,0 +1,196 @@
+"""The query language: fields, phrases, ranges of time, wildcards, AND, OR, NOT and parentheses, as Whoosh parses them.
+
+Bare words rank, as in any query. Everything else is a condition that every hit meets: `title:"retry policy"`,
+`kind:fact`, `at:'last week'`, `at:[2026-11-01 TO monday]`, `migrat*`, `(cache OR session) AND NOT test`. Times are
+those that a question may speak of, see `dates`, which knows more of them than Whoosh does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from fnmatch import translate
+from typing import Any, NamedTuple
+
+from whoosh.fields import ID, Schema
+from whoosh.qparser import plugins
+from whoosh.qparser.default import QueryParser
+from whoosh.qparser.syntax import GroupNode
+from whoosh.query.compound import And, Or
+from whoosh.query.positional import Phrase
+from whoosh.query.ranges import TermRange
+from whoosh.query.terms import Prefix, Term, Wildcard
+from whoosh.query.wrappers import Not
+
+from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import quoted
+
+from .dates import Span, spans
+from .filters import Filters
+from .moments import bound, moment_of
+from .syntax import FACETS, FIELDS, TEXTS
+from .tables import vocabulary
+
+__all__ = ["Parsed", "parse"]
+
+_TERM = re.compile(r"[^\W_]+")
+_MOST = 200
+"""Words that a wildcard may stand for."""
+_RANKED = 20
+"""Of those, how many rank."""
+_ALWAYS, _NEVER = -1e18, 1e18
+
+
+class _Loose(Or):
+    """Words beside each other, with no operator between them."""
+
+
+class _LooseGroup(GroupNode):
+    qclass = _Loose
+
+
+_PLUGINS = [
+    plugins.WhitespacePlugin,
+    plugins.SingleQuotePlugin,
+    plugins.FieldsPlugin,
+    plugins.PhrasePlugin,
+    plugins.RangePlugin,
+    plugins.WildcardPlugin,
+    plugins.OperatorsPlugin,
+    plugins.GroupPlugin,
+]
+
+
+class Parsed(NamedTuple):
+    """A query of the language. `words` rank; `condition` is SQL for the row in `entry` of every hit, or ""."""
+
+    words: str
+    condition: str
+    values: tuple[object, ...]
+
+
+Facet = Callable[[str, str], str]
+"""(field, value) → the FTS5 expression for it."""
+
+
+def parse(text: str, now: float, db: sqlite3.Connection, facet: Facet) -> Parsed:
+    """`text` read with times relative to `now`. Raises BadInput for a time that is none and what has no meaning."""
+    parser = QueryParser("text", Schema(**{name: ID() for name in FIELDS}), plugins=_PLUGINS, group=_LooseGroup)
+    reading = _Reading(db, facet, now)
+    try:
+        tree = parser.parse(text, normalize=False)
+        condition = reading.together(list(tree) if isinstance(tree, _Loose) else [tree])
+    except RecursionError:
+        raise BadInput("the query has too many parentheses inside each other; take some out.") from None
+    return Parsed(" ".join(reading.words), condition, tuple(reading.values))
+
+
+class _Reading:
+    """One walk over the tree of a query."""
+
+    def __init__(self, db: sqlite3.Connection, facet: Facet, now: float) -> None:
+        self._db, self._facet, self._now = db, facet, now
+        self.words: list[str] = []
+        self.values: list[object] = []
+
+    def together(self, nodes: list[Any]) -> str:
+        """What holds for every hit of `nodes`, which stand beside each other."""
+        conditions = []
+        for node in nodes:
+            if isinstance(node, Term) and node.fieldname == "text" and not re.search(r"\s", node.text):
+                self.words.append(node.text)
+            else:
+                conditions.append(self._condition(node))
+        return " AND ".join(one for one in conditions if one)
+
+    def _condition(self, node: Any, wanted: bool = True) -> str:
+        """SQL for `node`; its words rank where they are `wanted`."""
+        if isinstance(node, Not):
+            inner = self._condition(node.query, not wanted)
+            return f"NOT ({inner})" if inner else ""
+        if isinstance(node, And | Or):
+            parts = [part for one in node if (part := self._condition(one, wanted))]
+            return f"({(' AND ' if isinstance(node, And) else ' OR ').join(parts)})" if parts else ""
+        field = node.field() or "text"
+        if isinstance(node, TermRange):
+            return self._range(field, node)
+        if isinstance(node, Prefix | Wildcard):
+            return self._wildcard(field, node, wanted)
+        text = " ".join(node.words) if isinstance(node, Phrase) else getattr(node, "text", "")
+        if field == "at":
+            return self._within(self._times(text)[0])
+        if field in FACETS:
+            Filters(**{field: text}).equal()
+            return self._matching(self._facet(field, text))
+        return self._phrase(field, text, wanted)
+
+    def _phrase(self, field: str, text: str, wanted: bool) -> str:
+        terms = _TERM.findall(text)
+        if not terms:
+            return ""
+        if wanted:
+            self.words.append(text)
+        return self._matching(f'{{{TEXTS[field]}}} : "{" ".join(terms)}"')
+
+    def _range(self, field: str, node: Any) -> str:
+        if field != "at":
+            raise BadInput(f"{field}:[… TO …]: only times have ranges, as in at:[2026-11-01 TO yesterday].")
+        low = self._times(node.start)[0][0] if node.start else _ALWAYS
+        high = self._times(node.end)[-1][1] if node.end else _NEVER
+        return self._within((low, high))
+
+    def _wildcard(self, field: str, node: Any, wanted: bool) -> str:
+        pattern = f"{node.text}*" if isinstance(node, Prefix) else node.text
+        if field not in TEXTS:
+            raise BadInput(f"{field}:{quoted(pattern)}: only words have wildcards; write the whole value.")
+        words = self._standing_for(pattern.lower())
+        if wanted:
+            self.words += words[:_RANKED]
+        self.values += [json.dumps(words), json.dumps(TEXTS[field].split())]
+        return (
+            "entry.n IN (SELECT doc FROM temp.instance WHERE term IN (SELECT value FROM json_each(?)) "
+            "AND col IN (SELECT value FROM json_each(?)))"
+        )
+
+    def _standing_for(self, pattern: str) -> list[str]:
+        """The words of the index that `pattern` stands for, the commonest first. They are stems."""
+        start = re.split(r"[*?]", pattern, maxsplit=1)[0]
+        if not _TERM.fullmatch(start):
+            raise BadInput(f"{quoted(pattern)}: a wildcard needs a letter or digit before it, as in migrat*.")
+        vocabulary(self._db)
+        found = self._db.execute(
+            "SELECT term, doc FROM temp.vocabulary "
+            "WHERE term >= ? AND term < ? || char(1114111) ORDER BY doc DESC, term",
+            (start, start),
+        )
+        fits = re.compile(translate(pattern.replace("[", "")))
+        words = [term for term, _ in found if fits.fullmatch(term) and term.isalnum()]
+        if len(words) > _MOST:
+            raise BadInput(f"{quoted(pattern)} stands for {len(words):,} words; give more letters of it.")
+        return words
+
+    def _times(self, text: str) -> list[Span]:
+        """The spans that `text` speaks of, one at least."""
+        plain = text.strip()
+        if plain.lower() == "now":
+            return [(self._now, self._now)]
+        if moment_of(plain) is not None:
+            return [(bound("at", plain), bound("at", plain, end=True))]
+        found = spans(plain, self._now) or ([] if "-" in plain else spans(f"in {plain}", self._now))
+        if not found:
+            raise BadInput(
+                f"at:{quoted(plain)} is not a time; write it like 2026-11-21, 'last tuesday' or 'in May 2026'. "
+                f"Today is {datetime.fromtimestamp(self._now, UTC):%Y-%m-%d}."
+            )
+        return sorted((low, high - 1e-6) for low, high in found)
+
+    def _within(self, span: Span) -> str:
+        self.values += span
+        return "entry.n IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)"
+
+    def _matching(self, match: str) -> str:
+        self.values.append(match)
+        return "entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)"
