@@ -12,7 +12,7 @@ import re
 import stat
 
 from swarm_ledger.errors import BadInput, NotFound
-from swarm_ledger.ids import kind_of, path_of
+from swarm_ledger.ids import kind_of, path_of, quoted
 from swarm_ledger.store import CommitId, Store
 
 from .anchor import Anchor, Text, anchor_of, fields_of
@@ -26,6 +26,7 @@ _FILES = 20_000
 """In a tree of more files it is not looked for how often a text stands in it."""
 
 _URL = re.compile("https?://", re.IGNORECASE)
+_PAGE = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 
 def citation(text: str, worktree: str | None, cwd: str, store: Store, marks: Marks | None = None) -> dict[str, object]:
@@ -34,6 +35,8 @@ def citation(text: str, worktree: str | None, cwd: str, store: Store, marks: Mar
     Raises BadInput, NotFound for an entry that is not there.
     """
     if _URL.match(text):
+        if not _PAGE.fullmatch(text):
+            raise BadInput(f"{quoted(text)} is no address of a page, such as https://example.org/page.")
         return {"url": text}
     try:
         kind = kind_of(text)

@@ -117,6 +117,15 @@ def test_entries_logs_and_pages_are_cited_by_name(ada: Agent) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "address", ["https://", "http:///page", "https://?x", "http://x y", "https://x/\n", "https://#a"]
+)
+def test_an_address_without_a_page_can_not_be_cited(ada: Agent, address: str) -> None:
+    """Only its form is looked at; nothing is fetched."""
+    with pytest.raises(BadInput, match="is no address of a page"):
+        ada.remember("x", cite=[address])
+
+
 def test_an_entry_that_is_not_there_can_not_be_cited() -> None:
     """Nor can code where there is no worktree."""
     with pytest.raises(NotFound):
