@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from swarm.api import Swarm
 from swarm.conversation import SCORED, Conversation, Question, read_conversations
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.ranking import Weights, weights
 
 from . import fitting, talks
@@ -25,8 +25,8 @@ _POOLED_TARGET = 0.80
 _PEER_MS = 10.0
 
 
-def _index(swarm: Swarm, model: Weights | None = None) -> LexicalIndex:
-    return LexicalIndex(f"{swarm.place.home}/index/lexical.db", swarm.store, swarm.env, model)
+def _index(swarm: Swarm, model: Weights | None = None) -> Fts5Index:
+    return Fts5Index(f"{swarm.place.home}/index/lexical.db", swarm.store, swarm.env, model)
 
 
 def _samples(swarm: Swarm, questions: Sequence[Question], names: Sequence[str]) -> list[fitting.Sample]:
@@ -173,7 +173,7 @@ def _entries(found: Sequence[Conversation]) -> list[tuple[str, str]]:
     ]
 
 
-def _ours(index: LexicalIndex) -> talks.Search:
+def _ours(index: Fts5Index) -> talks.Search:
     return lambda text, k: [talks.named(hit.room, hit.ref) for hit in index.search(text, k=k)]
 
 

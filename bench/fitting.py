@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.ranking import Weights
 
 __all__ = ["PER_QUESTION", "Sample", "chances", "fit", "model", "samples"]
@@ -31,9 +31,7 @@ class Sample:
         self.rows, self.good = rows, good
 
 
-def samples(
-    index: LexicalIndex, names: Sequence[str], asked: Sequence[tuple[str, set[tuple[str, str]]]]
-) -> list[Sample]:
+def samples(index: Fts5Index, names: Sequence[str], asked: Sequence[tuple[str, set[tuple[str, str]]]]) -> list[Sample]:
     """A sample for each of `asked`: a question and the (room's wing, ref) of its answers."""
     out = []
     for text, wanted in asked:

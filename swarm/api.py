@@ -23,7 +23,7 @@ from .record import Record
 from .session import Member, Session, Sessions
 
 if TYPE_CHECKING:
-    from swarm_indexes.lexical import LexicalIndex
+    from swarm_indexes.protocol import LexicalIndex
 
     from .agent import Agent
     from .factindex import FactIndex
@@ -51,8 +51,10 @@ class Status(NamedTuple):
 class Swarm:
     """One ledger, seen from one directory. A context manager; `close` releases what it holds open."""
 
-    def __init__(self, store: Store, place: Place, cwd: str, env: Env | None = None) -> None:
-        """For those who bring a store of their own; others use `open`."""
+    def __init__(
+        self, store: Store, place: Place, cwd: str, env: Env | None = None, index: LexicalIndex | None = None
+    ) -> None:
+        """For those who bring a store of their own, or another search engine; others use `open`."""
         self.store = store
         self.place = place
         self.cwd = cwd
@@ -61,7 +63,7 @@ class Swarm:
         self.record = Record(place.home, self.env)
         self.progress: Callable[[int, int], None] = lambda done, total: None
         """Told (done, of how many) now and then while the search index takes in much."""
-        self._index: LexicalIndex | None = None
+        self._index: LexicalIndex | None = index
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
         self._gates: tuple[str | None, Policy] | None = None
@@ -122,9 +124,9 @@ class Swarm:
     def index(self) -> LexicalIndex:
         """The search index, opened at first use."""
         if self._index is None:
-            from swarm_indexes.lexical import LexicalIndex
+            from swarm_indexes.lexical import Fts5Index
 
-            self._index = LexicalIndex(f"{self.place.home}/index/lexical.db", self.store, self.env)
+            self._index = Fts5Index(f"{self.place.home}/index/lexical.db", self.store, self.env)
             self._index.progress = self.progress
         return self._index
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_indexes.dates import spans
 from swarm_indexes.filters import Filters
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.moments import bound, moment_of
 from swarm_ledger.errors import BadInput, NotFound
 from swarm_ledger.ids import new_request
@@ -24,6 +24,7 @@ from swarm_ledger.times import format_time
 
 if TYPE_CHECKING:
     from swarm_indexes.hits import Hit
+    from swarm_indexes.protocol import LexicalIndex
     from swarm_ledger.env import Env
 
 __all__ = ["moment_spoken", "recall_as_of"]
@@ -117,7 +118,7 @@ def _replaced(store: Store, env: Env, query: str, filters: Filters, k: int, then
     past = MemoryStore()
     past.submit(Request(new_request(env.rng), "past", "past", 0, "past", tuple(puts)))
     with tempfile.TemporaryDirectory(prefix="swarm-past-") as directory:
-        index = LexicalIndex(f"{directory}/past.db", past, env)
+        index = Fts5Index(f"{directory}/past.db", past, env)
         hits = index.search(query, filters, k=k)
         index.close()
     return [hit._replace(until=format_time(datetime.fromtimestamp(then[hit.path].until, UTC))) for hit in hits]

@@ -28,15 +28,15 @@ from .terms import clean, facet
 if TYPE_CHECKING:
     from swarm_ledger.store import Store
 
-__all__ = ["TERMS", "Filters", "Hit", "LexicalIndex"]
+__all__ = ["TERMS", "Filters", "Fts5Index", "Hit"]
 
 _T = TypeVar("_T")
 
 TERMS = 64
-"""How many distinct terms of a query are searched for; `LexicalIndex.terms_left_out` counts the others."""
+"""How many distinct terms of a query are searched for; `Fts5Index.terms_left_out` counts the others."""
 
 
-class LexicalIndex:
+class Fts5Index:
     """The index of `store` in the file `path`, for the threads of a process. Other processes may use the file too."""
 
     def __init__(self, path: str, store: Store, env: Env | None = None, model: Weights | None = None) -> None:
@@ -69,7 +69,7 @@ class LexicalIndex:
         Goes on with what a process that died had built. Raises Busy where another process is at it.
         """
         with self._file.rebuilding() as path:
-            fresh = LexicalIndex(path, self._store, self._env)
+            fresh = Fts5Index(path, self._store, self._env)
             fresh.progress = self.progress
             try:
                 fresh.catch_up()

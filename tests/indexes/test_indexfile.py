@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from swarm_indexes import indexfile
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_ledger import ids
 from swarm_ledger.entry import Document
 from swarm_ledger.env import Env
@@ -41,17 +41,17 @@ def fill(ledger: Any, entries: int) -> None:
         ledger.log(f"entry number{n} of batch", by=f"agent-{n % 3}")
 
 
-def answers(index: LexicalIndex) -> list[Any]:
+def answers(index: Fts5Index) -> list[Any]:
     return [index.search(query) for query in ("batch", "number7 number8", "entry number11")]
 
 
 def test_a_missing_file_is_made_and_a_good_one_is_kept(ledger: Any, path: str) -> None:
     """`rebuilt` says why this object made the file, and is empty where it found one."""
     fill(ledger, 3)
-    first = LexicalIndex(path, ledger.store)
+    first = Fts5Index(path, ledger.store)
     assert first.catch_up() == 3
     assert first.rebuilt == "missing"
-    second = LexicalIndex(path, ledger.store)
+    second = Fts5Index(path, ledger.store)
     assert second.catch_up() == 0
     assert second.rebuilt == ""
 
@@ -102,11 +102,11 @@ def test_a_file_that_is_not_right_is_made_anew_with_the_same_answers(
 ) -> None:
     """Empty, foreign, half-written, damaged or gone: the next search answers as before."""
     fill(ledger, 60)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     expected = answers(index)
     index.close()
     damage(path)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     assert answers(index) == expected
     assert index.rebuilt == why
 
@@ -115,15 +115,15 @@ def test_a_file_that_is_not_right_is_made_anew_with_the_same_answers(
 def test_damage_under_an_open_index_is_mended(ledger: Any, path: str, damage: Callable[[str], None]) -> None:
     """A process that has the file open goes on with a new one, and another process sees what it writes."""
     fill(ledger, 60)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     expected = answers(index)
-    other = LexicalIndex(path, ledger.store)
+    other = Fts5Index(path, ledger.store)
     other.catch_up()
     damage(path)
     ledger.log("after the damage")
     assert len(index.search("damage")) == 1
     assert len(other.search("damage")) == 1
-    fresh = LexicalIndex(path, ledger.store)
+    fresh = Fts5Index(path, ledger.store)
     assert fresh.catch_up() == 0
     assert [[hit.id for hit in hits] for hits in answers(fresh)[1:]] == [
         [hit.id for hit in hits] for hits in expected[1:]
@@ -133,7 +133,7 @@ def test_damage_under_an_open_index_is_mended(ledger: Any, path: str, damage: Ca
 def test_check_names_what_disagrees_with_the_ledger(ledger: Any, path: str) -> None:
     """A sound index has no findings; a row or a posting that was tampered with has one, and a rebuild none again."""
     fill(ledger, 4)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     assert index.check() == []
     db = sqlite3.connect(path)
     db.execute("UPDATE entry SET body = 'tampered' WHERE n = 2")
@@ -152,7 +152,7 @@ def test_sixteen_processes_build_one_index(ledger: Any, path: str) -> None:
     fill(ledger, 300)
 
     def work(results: Any) -> None:
-        index = LexicalIndex(path, ledger.store)
+        index = Fts5Index(path, ledger.store)
         found = len(index.search("entry", k=1000))
         results.put((found, index.search("number17")[0].title))
         index.close()
@@ -165,7 +165,7 @@ def test_sixteen_processes_build_one_index(ledger: Any, path: str) -> None:
     for process in processes:
         process.join()
     assert got == [(300, "entry number17 of batch")] * 16
-    assert LexicalIndex(path, ledger.store).catch_up() == 0
+    assert Fts5Index(path, ledger.store).catch_up() == 0
     db = sqlite3.connect(path)
     assert db.execute("SELECT count(*), count(DISTINCT id) FROM entry").fetchone() == (300, 300)
     db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
@@ -174,11 +174,11 @@ def test_sixteen_processes_build_one_index(ledger: Any, path: str) -> None:
 def test_kill_9_at_any_moment_leaves_an_index_that_answers_in_full(ledger: Any, path: str) -> None:
     """Processes that are killed while they build or replace the file leave nothing that has to be mended by hand."""
     fill(ledger, 400)
-    expected = answers(LexicalIndex(path + ".other", ledger.store))
+    expected = answers(Fts5Index(path + ".other", ledger.store))
 
     def work() -> None:
         while True:
-            LexicalIndex(path, ledger.store).reindex()
+            Fts5Index(path, ledger.store).reindex()
 
     inside = 0
     for round_ in range(12):
@@ -188,7 +188,7 @@ def test_kill_9_at_any_moment_leaves_an_index_that_answers_in_full(ledger: Any, 
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         inside += os.path.exists(f"{path}.new")
-        assert answers(LexicalIndex(path, ledger.store)) == expected
+        assert answers(Fts5Index(path, ledger.store)) == expected
     assert inside > 0, "no process was killed inside a build"
 
 
@@ -209,11 +209,11 @@ def many(ledger: Any, files: int) -> None:
 def test_a_large_build_goes_on_where_it_was_killed(ledger: Any, path: str) -> None:
     """What was taken in before kill -9 is not taken in again; the answers are those of one that nobody interrupted."""
     many(ledger, 3500)
-    whole = LexicalIndex(f"{path}.other", ledger.store)
+    whole = Fts5Index(f"{path}.other", ledger.store)
     assert whole.catch_up() == 3500
 
     def work() -> None:
-        index = LexicalIndex(path, ledger.store)
+        index = Fts5Index(path, ledger.store)
         index.progress = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 2000 else None
         index.catch_up()
 
@@ -221,7 +221,7 @@ def test_a_large_build_goes_on_where_it_was_killed(ledger: Any, path: str) -> No
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     told: list[tuple[int, int]] = []
     index.progress = lambda done, total: told.append((done, total))
     assert index.catch_up() == 1500
@@ -237,7 +237,7 @@ def test_nobody_searches_half_an_index(ledger: Any, path: str) -> None:
     begun, go_on = fork.Event(), fork.Event()
 
     def work() -> None:
-        index = LexicalIndex(path, ledger.store)
+        index = Fts5Index(path, ledger.store)
 
         def told(done: int, total: int) -> None:
             begun.set()
@@ -256,7 +256,7 @@ def test_nobody_searches_half_an_index(ledger: Any, path: str) -> None:
         go_on.set()
         time.sleep(seconds)
 
-    index = LexicalIndex(path, ledger.store, Env(sleep=sleep))
+    index = Fts5Index(path, ledger.store, Env(sleep=sleep))
     assert len(index.search("fact", k=5000)) == 2500
     assert pauses
     assert index.rebuilt == ""
@@ -266,7 +266,7 @@ def test_nobody_searches_half_an_index(ledger: Any, path: str) -> None:
 def test_a_rebuild_keeps_nobody_waiting(ledger: Any, path: str) -> None:
     """The old file answers until the new one is there; a second rebuild at the same time is refused."""
     many(ledger, 2500)
-    index, other = LexicalIndex(path, ledger.store), LexicalIndex(path, ledger.store, Env(sleep=lambda seconds: None))
+    index, other = Fts5Index(path, ledger.store), Fts5Index(path, ledger.store, Env(sleep=lambda seconds: None))
     index.catch_up()
     other.catch_up()
     answered = []
@@ -288,7 +288,7 @@ def test_a_rebuild_keeps_nobody_waiting(ledger: Any, path: str) -> None:
 def test_a_waiting_process_takes_over_what_the_other_did_not_finish(ledger: Any, path: str) -> None:
     """While another process holds the index, a search waits, with pauses of this side, then answers in full."""
     fill(ledger, 5)
-    LexicalIndex(path, ledger.store).catch_up()
+    Fts5Index(path, ledger.store).catch_up()
     ledger.log("one addition")
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -299,7 +299,7 @@ def test_a_waiting_process_takes_over_what_the_other_did_not_finish(ledger: Any,
         if len(pauses) == 20:
             holder.execute("ROLLBACK")
 
-    index = LexicalIndex(path, ledger.store, Env(sleep=sleep))
+    index = Fts5Index(path, ledger.store, Env(sleep=sleep))
     assert len(index.search("addition")) == 1
     assert len(pauses) == 20
     assert max(pauses) <= 0.02
@@ -308,7 +308,7 @@ def test_a_waiting_process_takes_over_what_the_other_did_not_finish(ledger: Any,
 def test_a_holder_that_does_not_go_on_is_named_as_the_cause(ledger: Any, path: str) -> None:
     """After a stated time the search gives up with what to do; it never answers without an acknowledged write."""
     fill(ledger, 1)
-    LexicalIndex(path, ledger.store).catch_up()
+    Fts5Index(path, ledger.store).catch_up()
     ledger.log("one addition")
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -317,7 +317,7 @@ def test_a_holder_that_does_not_go_on_is_named_as_the_cause(ledger: Any, path: s
     def sleep(seconds: float) -> None:
         now[0] += 1.0
 
-    index = LexicalIndex(path, ledger.store, Env(monotonic=lambda: now[0], sleep=sleep))
+    index = Fts5Index(path, ledger.store, Env(monotonic=lambda: now[0], sleep=sleep))
     with pytest.raises(Busy, match="for 60 s and does not go on"):
         index.search("addition")
     holder.close()
@@ -327,7 +327,7 @@ def test_a_holder_that_does_not_go_on_is_named_as_the_cause(ledger: Any, path: s
 def test_a_reader_does_not_wait_for_a_writer_when_nothing_is_new(ledger: Any, path: str) -> None:
     """With the index up to date, another process that writes to it holds nobody up."""
     fill(ledger, 5)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     index.catch_up()
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -340,16 +340,16 @@ def test_a_directory_that_refuses_says_what_to_do(ledger: Any, tmp_path: Path) -
     fill(ledger, 1)
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="opening the search index"):
-        LexicalIndex(str(tmp_path / "file" / "lexical.db"), ledger.store).catch_up()
+        Fts5Index(str(tmp_path / "file" / "lexical.db"), ledger.store).catch_up()
     (tmp_path / "lexical.db").mkdir()
     with pytest.raises(StorageError, match="SWARM_HOME"):
-        LexicalIndex(str(tmp_path / "lexical.db"), ledger.store).catch_up()
+        Fts5Index(str(tmp_path / "lexical.db"), ledger.store).catch_up()
 
 
 def test_a_full_disk_is_refused_and_leaves_the_index_as_it_was(ledger: Any, path: str) -> None:
     """What does not fit is not taken in by half; with room again the next search has all of it."""
     fill(ledger, 3)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     index.catch_up()
     pages = index._file.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()[0])
     ledger.log("word " * 50_000)
@@ -363,7 +363,7 @@ def test_a_full_disk_is_refused_and_leaves_the_index_as_it_was(ledger: Any, path
 def test_an_open_index_serves_threads_and_children(ledger: Any, path: str) -> None:
     """Threads take turns; a forked child opens the file itself and leaves the parent's connection alone."""
     fill(ledger, 20)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     index.catch_up()
     with ThreadPoolExecutor(4) as pool:
         assert [len(hits) for hits in pool.map(index.search, ["number3"] * 40)] == [1] * 40
@@ -379,7 +379,7 @@ def test_an_open_index_serves_threads_and_children(ledger: Any, path: str) -> No
 def test_a_failing_ledger_leaves_the_index_as_it_was(ledger: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the store raises in the middle of a catch-up passes through, and the next one starts afresh."""
     fill(ledger, 2)
-    index = LexicalIndex(path, ledger.store)
+    index = Fts5Index(path, ledger.store)
     index.catch_up()
     ledger.log("one addition")
     with monkeypatch.context() as patched:
@@ -401,7 +401,7 @@ def test_the_lock_of_the_directory_is_waited_for(ledger: Any, path: str) -> None
         if len(pauses) == 3:
             os.close(directory)
 
-    assert LexicalIndex(path, ledger.store, Env(sleep=sleep)).catch_up() == 2
+    assert Fts5Index(path, ledger.store, Env(sleep=sleep)).catch_up() == 2
     assert len(pauses) == 3
 
 
@@ -411,7 +411,7 @@ def test_a_write_of_one_process_is_seen_by_another(tmp_path: Path) -> None:
 
     home = str(tmp_path / "swarm")
     create_repository(home, Env())
-    index = LexicalIndex(f"{home}/indexes/lexical.db", GitStore(home))
+    index = Fts5Index(f"{home}/indexes/lexical.db", GitStore(home))
     assert index.search("penguin") == []
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from swarm_indexes.filters import Filters
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.syntax import is_formal, unknown_fields
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture
-def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
+def index(ledger: Any, tmp_path: Path) -> Fts5Index:
     """An index of six entries, asked on Saturday, 21 November 2026 at noon."""
     for kind, title, body, at, more in (
         ("fact", "Retry policy", "The client retries ten times.", (2026, 11, 17), {"room": "backend/auth"}),
@@ -33,7 +33,7 @@ def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
         ledger.put(kind, title, body, at=datetime(*at, 10, tzinfo=UTC), **more)
     ledger.log("the cache was cleared", by="bob", at=datetime(2026, 11, 20, 15, tzinfo=UTC))
     ledger.log("migrated the retry test", by="eve", at=datetime(2026, 11, 21, 9, tzinfo=UTC))
-    return LexicalIndex(str(tmp_path / "lexical.db"), ledger.store, Env(now=lambda: NOW))
+    return Fts5Index(str(tmp_path / "lexical.db"), ledger.store, Env(now=lambda: NOW))
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
         ("at:['2 days ago' TO] title:cache", ["Caches", "Session cache"]),
     ],
 )
-def test_each_form_is_a_condition_of_every_hit(index: LexicalIndex, query: str, titles: list[str]) -> None:
+def test_each_form_is_a_condition_of_every_hit(index: Fts5Index, query: str, titles: list[str]) -> None:
     """Phrases, fields, wildcards, operators and times leave out what does not meet them."""
     assert is_formal(query)
     assert sorted(hit.title for hit in index.search(query)) == titles
 
 
-def test_bare_words_rank_beside_conditions(index: LexicalIndex) -> None:
+def test_bare_words_rank_beside_conditions(index: Fts5Index) -> None:
     """The best match comes first; filters of the call hold too; the words of a condition rank as well."""
     assert index.search("ten retries kind:fact")[0].title == "Retry policy"
     assert [hit.title for hit in index.search("title:cache", Filters(kind="reflection"))] == ["Caches"]
@@ -114,13 +114,13 @@ def test_plain_text_is_not_in_the_language(query: str) -> None:
         ('title:"*x"* kind:fact', "a wildcard needs a letter"),
     ],
 )
-def test_what_has_no_meaning_is_refused(index: LexicalIndex, query: str, said: str) -> None:
+def test_what_has_no_meaning_is_refused(index: Fts5Index, query: str, said: str) -> None:
     """With what to write instead."""
     with pytest.raises(BadInput, match=said):
         index.search(query)
 
 
-def test_a_wildcard_for_too_many_words_is_refused(ledger: Any, index: LexicalIndex) -> None:
+def test_a_wildcard_for_too_many_words_is_refused(ledger: Any, index: Fts5Index) -> None:
     """It is not cut silently."""
     ledger.log(" ".join(f"q{n}x" for n in range(300)))
     with pytest.raises(BadInput, match="stands for 300 words; give more letters"):
@@ -133,7 +133,7 @@ def test_what_looks_like_a_field_is_told() -> None:
     assert unknown_fields("see http://x.org and 12:30 or a/b:c") == []
 
 
-def test_nothing_that_is_typed_breaks_it(index: LexicalIndex) -> None:
+def test_nothing_that_is_typed_breaks_it(index: Fts5Index) -> None:
     """Random pieces of the language in any order end in hits or in BadInput."""
     rng = random.Random(3)
     pieces = [
@@ -185,7 +185,7 @@ def test_nothing_that_is_typed_breaks_it(index: LexicalIndex) -> None:
 
 
 @pytest.mark.parametrize("opening", ["(", "title:(", "NOT ", '"a b" (', "at:[ TO "])
-def test_deep_queries_have_an_end(index: LexicalIndex, opening: str) -> None:
+def test_deep_queries_have_an_end(index: Fts5Index, opening: str) -> None:
     """As many as fit are answered or refused, soon."""
     query = (opening * 1000)[:980] + " cache kind:log"
     assert is_formal(query)
@@ -207,7 +207,7 @@ def test_deep_queries_have_an_end(index: LexicalIndex, opening: str) -> None:
         ("x" * 100_000, None),
     ],
 )
-def test_a_word_that_no_entry_holds_may_be_another(index: LexicalIndex, query: str, meant: str | None) -> None:
+def test_a_word_that_no_entry_holds_may_be_another(index: Fts5Index, query: str, meant: str | None) -> None:
     """The nearest one that some entry holds, in full; the rest of the query as it was."""
     assert index.did_you_mean(query) == meant
 
@@ -216,9 +216,9 @@ def test_a_plain_query_does_not_load_the_language(tmp_path: Path) -> None:
     """Whoosh is imported by a query that needs it, and by no other."""
     code = """
 import sys
-from swarm_indexes.lexical import LexicalIndex
+from swarm_indexes.lexical import Fts5Index
 from swarm_ledger.memory import MemoryStore
-index = LexicalIndex(sys.argv[1], MemoryStore())
+index = Fts5Index(sys.argv[1], MemoryStore())
 index.search("what is the retry policy of the client?")
 print("whoosh" in sys.modules)
 index.search("title:retry")

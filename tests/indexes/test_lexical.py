@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 
-from swarm_indexes.lexical import TERMS, Filters, LexicalIndex
+from swarm_indexes.lexical import TERMS, Filters, Fts5Index
 from swarm_ledger.errors import BadInput
 from swarm_ledger.memory import MemoryStore
 
 
 @pytest.fixture
-def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
+def index(ledger: Any, tmp_path: Path) -> Fts5Index:
     """An index of the ledger."""
-    return LexicalIndex(str(tmp_path / "indexes" / "lexical.db"), ledger.store)
+    return Fts5Index(str(tmp_path / "indexes" / "lexical.db"), ledger.store)
 
 
 def ids_of(hits: list[Any]) -> list[str]:
     return [hit.id for hit in hits]
 
 
-def test_a_write_is_found_by_the_next_search(ledger: Any, index: LexicalIndex) -> None:
+def test_a_write_is_found_by_the_next_search(ledger: Any, index: Fts5Index) -> None:
     """Nothing has to be told to the index: a search takes in what was committed before it."""
     first = ledger.fact("Retries", "The queue retries three times.")
     assert ids_of(index.search("queue")) == [first]
@@ -36,7 +36,7 @@ def test_a_write_is_found_by_the_next_search(ledger: Any, index: LexicalIndex) -
     assert set(ids_of(index.search("queue"))) == {first, second}
 
 
-def test_a_hit_carries_everything_that_is_shown(ledger: Any, index: LexicalIndex) -> None:
+def test_a_hit_carries_everything_that_is_shown(ledger: Any, index: Fts5Index) -> None:
     """A hit of a fact has its fields, path and version; nothing has to be read again."""
     identity = ledger.fact(
         "Retry policy", "Backoff doubles.\n", room="backend", entities=["entity-file-queue-py"], valid_from="2026-11-01"
@@ -55,7 +55,7 @@ def test_a_hit_carries_everything_that_is_shown(ledger: Any, index: LexicalIndex
     assert hit.score > 0
 
 
-def test_each_entry_of_a_log_is_a_hit_of_its_own(ledger: Any, index: LexicalIndex) -> None:
+def test_each_entry_of_a_log_is_a_hit_of_its_own(ledger: Any, index: Fts5Index) -> None:
     """A log file holds many entries; each is found by its own text, with the start of it as title."""
     ledger.log("the linter fails", by="bob", ref="D1:1")
     second = ledger.log("the tests pass\nall of them", by="bob", ref="D1:2", room="ci")
@@ -71,7 +71,7 @@ def test_each_entry_of_a_log_is_a_hit_of_its_own(ledger: Any, index: LexicalInde
     assert hit.path == "log/2026/11/21/bob/0000.md"
 
 
-def test_get_finds_the_place_of_a_log_entry(ledger: Any, index: LexicalIndex) -> None:
+def test_get_finds_the_place_of_a_log_entry(ledger: Any, index: Fts5Index) -> None:
     """A log entry's path does not follow from its id; the index knows it."""
     identity = ledger.log("hello")
     hit = index.get(identity)
@@ -81,7 +81,7 @@ def test_get_finds_the_place_of_a_log_entry(ledger: Any, index: LexicalIndex) ->
     assert index.get("\udc80'; DROP TABLE entry; --") is None
 
 
-def test_a_changed_entry_is_found_by_its_new_words_only(ledger: Any, index: LexicalIndex) -> None:
+def test_a_changed_entry_is_found_by_its_new_words_only(ledger: Any, index: Fts5Index) -> None:
     """An edit replaces what the entry is found by; a removal leaves nothing."""
     identity = ledger.fact("Colour", "The lamp is green.")
     assert ids_of(index.search("green")) == [identity]
@@ -93,7 +93,7 @@ def test_a_changed_entry_is_found_by_its_new_words_only(ledger: Any, index: Lexi
     assert index.get(identity) is None
 
 
-def test_only_what_changed_is_rewritten(ledger: Any, index: LexicalIndex) -> None:
+def test_only_what_changed_is_rewritten(ledger: Any, index: Fts5Index) -> None:
     """One more entry in a log costs one row, not the file's rows again, yet all hits name the new version."""
     for n in range(5):
         ledger.log(f"step {n}")
@@ -105,14 +105,14 @@ def test_only_what_changed_is_rewritten(ledger: Any, index: LexicalIndex) -> Non
     assert versions == {ledger.store.read("log/2026/11/21/ada/0000.md").blob}
 
 
-def test_words_are_stemmed_and_stop_words_do_not_count(ledger: Any, index: LexicalIndex) -> None:
+def test_words_are_stemmed_and_stop_words_do_not_count(ledger: Any, index: Fts5Index) -> None:
     """`retried` finds `retries`; `the` finds nothing when another word is asked for too."""
     identity = ledger.fact("One", "it retries uploads")
     ledger.fact("Two", "the the the")
     assert ids_of(index.search("what was retried by the uploader of the thing")) == [identity]
 
 
-def test_a_title_weighs_more_than_a_body(ledger: Any, index: LexicalIndex) -> None:
+def test_a_title_weighs_more_than_a_body(ledger: Any, index: Fts5Index) -> None:
     """The same word ranks higher in a title."""
     body = ledger.fact("Notes on timing", "mostly about caching in general")
     title = ledger.fact("Notes on caching", "mostly about timing in general")
@@ -120,14 +120,14 @@ def test_a_title_weighs_more_than_a_body(ledger: Any, index: LexicalIndex) -> No
 
 
 @pytest.mark.parametrize("query", ["retry policy", "retry_policy", "RetryPolicy", "retryPolicy", "retry-policy"])
-def test_identifiers_are_found_however_they_are_spelt(ledger: Any, index: LexicalIndex, query: str) -> None:
+def test_identifiers_are_found_however_they_are_spelt(ledger: Any, index: Fts5Index, query: str) -> None:
     """Any spelling of an identifier finds any other."""
     written = [ledger.log(f"see {name} there") for name in ("retry_policy", "RetryPolicy", "HTTPRetryPolicy2")]
     ledger.log("see nothing there")
     assert sorted(ids_of(index.search(query))) == sorted(written)
 
 
-def test_a_path_is_found_by_its_parts(ledger: Any, index: LexicalIndex) -> None:
+def test_a_path_is_found_by_its_parts(ledger: Any, index: Fts5Index) -> None:
     """A cited path is searched for like text."""
     cite = {"path": "src/auth/sessionStore.py", "lines": [1, 2], "commit": "0" * 40, "sha256": "0" * 64}
     identity = ledger.fact("Tokens expire", "After an hour.", citations=[cite])
@@ -135,14 +135,14 @@ def test_a_path_is_found_by_its_parts(ledger: Any, index: LexicalIndex) -> None:
         assert ids_of(index.search(query)) == [identity]
 
 
-def test_scripts_without_spaces_are_found_by_part_of_a_sentence(ledger: Any, index: LexicalIndex) -> None:
+def test_scripts_without_spaces_are_found_by_part_of_a_sentence(ledger: Any, index: Fts5Index) -> None:
     """A word inside a run of Chinese or Japanese text finds it."""
     identity = ledger.log("昨日東京都庁で会議")
     ledger.log("大阪の天気")
     assert ids_of(index.search("東京")) == [identity]
 
 
-def test_filters_hold_for_every_hit(ledger: Any, index: LexicalIndex) -> None:
+def test_filters_hold_for_every_hit(ledger: Any, index: Fts5Index) -> None:
     """kind, by, room and entity each leave out what does not have that value exactly."""
     a = ledger.log("deploy done", by="ada", room="ops", entities=["entity-service-web-app"])
     b = ledger.log("deploy done", by="bob", room="dev")
@@ -159,14 +159,14 @@ def test_filters_hold_for_every_hit(ledger: Any, index: LexicalIndex) -> None:
 
 
 @pytest.mark.parametrize("kind", ["facts", "fact,log", "*", "\x1b[2J"])
-def test_what_is_no_kind_is_refused(index: LexicalIndex, kind: str) -> None:
+def test_what_is_no_kind_is_refused(index: Fts5Index, kind: str) -> None:
     """The kinds that there are are named."""
     with pytest.raises(BadInput, match="is no kind of entry; one of plan, task, log, fact, ") as error:
         index.search("deploy", Filters(kind=kind))
     assert "\x1b" not in str(error.value)
 
 
-def test_messages_to_an_agent_are_found(ledger: Any, index: LexicalIndex) -> None:
+def test_messages_to_an_agent_are_found(ledger: Any, index: Fts5Index) -> None:
     """`to` may be one agent or several; a mention in the text is none."""
     one, both = ledger.log("the build is red", to="bob"), ledger.log("the build is green", to=["ada", "bob"])
     ledger.log("tell bob about the build")
@@ -175,7 +175,7 @@ def test_messages_to_an_agent_are_found(ledger: Any, index: LexicalIndex) -> Non
     assert index.search("", Filters(to="bob"))[0].to == ("ada", "bob")
 
 
-def test_what_was_superseded_comes_behind_its_successor(ledger: Any, index: LexicalIndex) -> None:
+def test_what_was_superseded_comes_behind_its_successor(ledger: Any, index: Fts5Index) -> None:
     """It is marked with what took its place, however much better its words match; without that it stays."""
     old = ledger.fact("session ttl", "session ttl ttl", superseded_by=["fact-261121-00000001"])
     middle = ledger.put("fact", "session ttl", id="fact-261121-00000001", superseded_by="fact-261121-00000002")
@@ -186,7 +186,7 @@ def test_what_was_superseded_comes_behind_its_successor(ledger: Any, index: Lexi
     assert [hit.superseded_by for hit in index.search("session ttl")] == [(), (), (new,), (middle,)]
 
 
-def test_a_circle_of_successors_loses_no_hit(ledger: Any, index: LexicalIndex) -> None:
+def test_a_circle_of_successors_loses_no_hit(ledger: Any, index: Fts5Index) -> None:
     """Only hands write such; each is still found once."""
     a, b = "fact-261121-00000001", "fact-261121-00000002"
     ledger.put("fact", "session", id=a, superseded_by=b)
@@ -195,7 +195,7 @@ def test_a_circle_of_successors_loses_no_hit(ledger: Any, index: LexicalIndex) -
     assert sorted(ids_of(index.search("session"))) == [a, b, own]
 
 
-def test_a_tombstone_says_why(ledger: Any, index: LexicalIndex) -> None:
+def test_a_tombstone_says_why(ledger: Any, index: Fts5Index) -> None:
     """It is found by the title of what it buried and by the reason."""
     stone = ledger.put("tombstone", "Retries", of="fact-261121-7k3q9m2x", version="0" * 40, why="wrong branch")
     for query in ("retries", "branch"):
@@ -203,7 +203,7 @@ def test_a_tombstone_says_why(ledger: Any, index: LexicalIndex) -> None:
         assert (hit.id, hit.snippet) == (stone, "retracted: wrong branch")
 
 
-def test_a_hit_says_whether_it_shows_all_of_the_body(ledger: Any, index: LexicalIndex) -> None:
+def test_a_hit_says_whether_it_shows_all_of_the_body(ledger: Any, index: Fts5Index) -> None:
     """A body that was clipped, or lost its line breaks, was not shown as it stands."""
     bodies = {"one": "one line\n", "two": "two\nlines", "three": "three " + "words " * 100, "four": ""}
     for title, body in bodies.items():
@@ -216,14 +216,14 @@ def test_a_hit_says_whether_it_shows_all_of_the_body(ledger: Any, index: Lexical
     }
 
 
-def test_an_entity_page_belongs_to_its_entity(ledger: Any, index: LexicalIndex) -> None:
+def test_an_entity_page_belongs_to_its_entity(ledger: Any, index: Fts5Index) -> None:
     """Asking for an entity gives its page too, which is found by its aliases."""
     page = ledger.put("entity", "Sessions", "", id="entity-file-session-py", type="file", aliases=["login cookies"])
     assert ids_of(index.search("", Filters(entity="entity-file-session-py"))) == [page]
     assert ids_of(index.search("cookies")) == [page]
 
 
-def test_time_filters_use_valid_from_before_at(ledger: Any, index: LexicalIndex) -> None:
+def test_time_filters_use_valid_from_before_at(ledger: Any, index: Fts5Index) -> None:
     """An entry about last year is found last year; both limits are included; a date is a whole day."""
     old = ledger.log("build broke", valid_from="2025-03-04T12:00:00Z")
     new = ledger.log("build broke", at=datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC))
@@ -236,13 +236,13 @@ def test_time_filters_use_valid_from_before_at(ledger: Any, index: LexicalIndex)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "", "0000", "2026-11-21T25:00:00Z", "'; --"])
-def test_a_time_that_is_none_is_refused(index: LexicalIndex, text: str) -> None:
+def test_a_time_that_is_none_is_refused(index: Fts5Index, text: str) -> None:
     """The message shows a time as it is written."""
     with pytest.raises(BadInput, match="2026-11-21" if text else "nothing to search for"):
         index.search("", Filters(since=text))
 
 
-def test_filters_alone_give_the_newest_first(ledger: Any, index: LexicalIndex) -> None:
+def test_filters_alone_give_the_newest_first(ledger: Any, index: Fts5Index) -> None:
     """With no word to rank by, time does; a stop word is no word."""
     written = [ledger.log(f"note {n}", by="bob") for n in range(4)]
     ledger.log("note of another", by="ada")
@@ -253,20 +253,20 @@ def test_filters_alone_give_the_newest_first(ledger: Any, index: LexicalIndex) -
 
 
 @pytest.mark.parametrize("query", ["", "the of and", "🎉🎉", '" * ( ) : ^ - +', "\x00\x01"])
-def test_neither_word_nor_filter_is_refused(index: LexicalIndex, query: str) -> None:
+def test_neither_word_nor_filter_is_refused(index: Fts5Index, query: str) -> None:
     """There is nothing that could be meant."""
     with pytest.raises(BadInput, match="nothing to search for"):
         index.search(query)
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_fewer_than_one_hit_is_refused(index: LexicalIndex, k: int) -> None:
+def test_fewer_than_one_hit_is_refused(index: Fts5Index, k: int) -> None:
     """k is a number of hits."""
     with pytest.raises(BadInput, match="1 or more"):
         index.search("x", k=k)
 
 
-def test_equal_scores_are_ordered_newest_first_then_by_id(ledger: Any, index: LexicalIndex) -> None:
+def test_equal_scores_are_ordered_newest_first_then_by_id(ledger: Any, index: Fts5Index) -> None:
     """The order is decided also where many entries tie across the last place asked for."""
     same = datetime(2026, 11, 20, 8, 0, 0, tzinfo=UTC)
     tied = sorted(ledger.put("fact", "ping", at=same) for _ in range(30))
@@ -297,7 +297,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("query", HOSTILE)
-def test_no_query_is_interpreted(ledger: Any, index: LexicalIndex, query: str) -> None:
+def test_no_query_is_interpreted(ledger: Any, index: Fts5Index, query: str) -> None:
     """Operators, quotes, columns, control characters and half characters are text around a word."""
     identity = ledger.log("a zebra crossed")
     ledger.log("nothing here")
@@ -306,20 +306,20 @@ def test_no_query_is_interpreted(ledger: Any, index: LexicalIndex, query: str) -
     assert index.search("", Filters(by=query, to=query, room=query, entity=query)) == []
 
 
-def test_an_operator_word_is_searched_for(ledger: Any, index: LexicalIndex) -> None:
+def test_an_operator_word_is_searched_for(ledger: Any, index: Fts5Index) -> None:
     """NEAR is a word like any other."""
     identity = ledger.log("the near miss")
     ledger.log("the zebra")
     assert ids_of(index.search("NEAR")) == [identity]
 
 
-def test_a_filter_is_not_reached_by_a_query(ledger: Any, index: LexicalIndex) -> None:
+def test_a_filter_is_not_reached_by_a_query(ledger: Any, index: Fts5Index) -> None:
     """The token behind a filter is no word, so a query or a text that holds it finds nothing by it."""
     ledger.fact("Title", "body")
     assert index.search("kind666163740 \ue000kind666163740") == []
 
 
-def test_a_long_query_is_bounded_and_says_so(ledger: Any, index: LexicalIndex) -> None:
+def test_a_long_query_is_bounded_and_says_so(ledger: Any, index: Fts5Index) -> None:
     """100 kB of distinct words are searched for by the first ones; how many were left out is told."""
     identity = ledger.log("word3 and more")
     assert ids_of(index.search(" ".join(f"word{n}" for n in range(15_000)))) == [identity]
@@ -328,7 +328,7 @@ def test_a_long_query_is_bounded_and_says_so(ledger: Any, index: LexicalIndex) -
     assert index.terms_left_out == 0
 
 
-def test_a_long_text_is_cut_visibly(ledger: Any, index: LexicalIndex) -> None:
+def test_a_long_text_is_cut_visibly(ledger: Any, index: Fts5Index) -> None:
     """A snippet shows where the words are and marks what it leaves out; so does the title of a log entry."""
     text = " ".join(["filler"] * 300 + ["needle"] + ["filler"] * 300)
     ledger.log(text)
@@ -338,7 +338,7 @@ def test_a_long_text_is_cut_visibly(ledger: Any, index: LexicalIndex) -> None:
     assert hit.title.endswith("…") and len(hit.title) <= 80
 
 
-def test_a_word_repeated_over_half_a_megabyte_is_shown_at_once(ledger: Any, index: LexicalIndex) -> None:
+def test_a_word_repeated_over_half_a_megabyte_is_shown_at_once(ledger: Any, index: Fts5Index) -> None:
     """The time for a hit grows with its text, not with the square of it."""
     ledger.log("word " * 100_000)
     index.catch_up()
@@ -348,7 +348,7 @@ def test_a_word_repeated_over_half_a_megabyte_is_shown_at_once(ledger: Any, inde
     assert hit.snippet == " ".join(["word"] * 40) + "…"
 
 
-def test_a_broken_file_is_found_by_its_text_and_named(ledger: Any, index: LexicalIndex) -> None:
+def test_a_broken_file_is_found_by_its_text_and_named(ledger: Any, index: Fts5Index) -> None:
     """One file that no longer parses costs no other its place; `flaws` names it."""
     good = ledger.log("walrus seen")
     broken = "facts/2026/11/21/7/fact-261121-7k3q9m2x.md"
@@ -359,7 +359,7 @@ def test_a_broken_file_is_found_by_its_text_and_named(ledger: Any, index: Lexica
     assert [path for path, _ in index.flaws()] == [broken, "log/2026/11/21/eve/0000.md"]
 
 
-def test_hits_agree_with_a_naive_search(ledger: Any, index: LexicalIndex) -> None:
+def test_hits_agree_with_a_naive_search(ledger: Any, index: Fts5Index) -> None:
     """Over random entries, words and filters, the hits are exactly the entries that a plain scan finds."""
     rng = random.Random(3)
     vocabulary = [f"w{n}x" for n in range(40)]
@@ -394,7 +394,7 @@ def test_an_index_grown_bit_by_bit_answers_like_one_built_at_once(ledger: Any, t
     """After any mix of writes, edits and removals a rebuild gives the same hits with the same scores."""
     rng = random.Random(11)
     vocabulary = [f"w{n}x" for n in range(30)]
-    grown = LexicalIndex(str(tmp_path / "grown.db"), ledger.store)
+    grown = Fts5Index(str(tmp_path / "grown.db"), ledger.store)
     facts: list[str] = []
     for step in range(120):
         text = " ".join(rng.choices(vocabulary, k=6))
@@ -410,7 +410,7 @@ def test_an_index_grown_bit_by_bit_answers_like_one_built_at_once(ledger: Any, t
             ledger.delete(f"facts/2026/11/21/{gone[12]}/{gone}.md")
         if step % 3 == 0:
             grown.catch_up()
-    built = LexicalIndex(str(tmp_path / "built.db"), ledger.store)
+    built = Fts5Index(str(tmp_path / "built.db"), ledger.store)
     for _ in range(50):
         query = " ".join(rng.sample(vocabulary, k=3))
         assert grown.search(query) == built.search(query)
@@ -423,10 +423,10 @@ def test_another_ledger_at_the_same_place_replaces_what_was_indexed(ledger: Any,
     path = str(tmp_path / "lexical.db")
     for n in range(3):
         ledger.log(f"first {n}")
-    assert len(LexicalIndex(path, ledger.store).search("first")) == 3
+    assert len(Fts5Index(path, ledger.store).search("first")) == 3
     other = type(ledger)(MemoryStore(), seed=8)
     identity = other.log("second")
-    index = LexicalIndex(path, other.store)
+    index = Fts5Index(path, other.store)
     assert index.search("first") == []
     assert ids_of(index.search("second")) == [identity]
 

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from swarm_indexes.features import marks
-from swarm_indexes.lexical import Filters, LexicalIndex
+from swarm_indexes.lexical import Filters, Fts5Index
 from swarm_indexes.question import understand
 from swarm_indexes.ranking import weights
 
 
 @pytest.fixture
-def index(ledger: Any, tmp_path: Path) -> LexicalIndex:
+def index(ledger: Any, tmp_path: Path) -> Fts5Index:
     """The index of that ledger."""
-    return LexicalIndex(str(tmp_path / "lexical.db"), ledger.store)
+    return Fts5Index(str(tmp_path / "lexical.db"), ledger.store)
 
 
-def test_an_answer_that_shares_no_word_with_the_question_is_found(ledger: Any, index: LexicalIndex) -> None:
+def test_an_answer_that_shares_no_word_with_the_question_is_found(ledger: Any, index: Fts5Index) -> None:
     """It stands behind the entry that has the words; for mere words only what holds one is a hit."""
     asked = ledger.log("Did the migration of the billing tables go through?", by="ada", room="r")
     answer = ledger.log("Yes, at noon, without a hitch.", by="bob", room="r")
@@ -29,14 +29,14 @@ def test_an_answer_that_shares_no_word_with_the_question_is_found(ledger: Any, i
     assert [hit.id for hit in index.search("billing migration")] == [asked]
 
 
-def test_filters_hold_for_what_stands_beside_a_match_too(ledger: Any, index: LexicalIndex) -> None:
+def test_filters_hold_for_what_stands_beside_a_match_too(ledger: Any, index: Fts5Index) -> None:
     """A neighbour by another agent is no hit where one agent's entries are asked for."""
     asked = ledger.log("Did the migration go through?", by="ada", room="r")
     ledger.log("Yes, at noon.", by="bob", room="r")
     assert [hit.id for hit in index.search("Did the migration work?", Filters(by="ada"))] == [asked]
 
 
-def test_whom_a_question_names_ranks_first(ledger: Any, index: LexicalIndex) -> None:
+def test_whom_a_question_names_ranks_first(ledger: Any, index: Fts5Index) -> None:
     """Of two entries with the same words, that of the agent who is named; the name is no word to match."""
     theirs = ledger.log("I moved the retry policy into the client", by="bob", room="a")
     hers = ledger.log("I moved the retry policy into the client", by="ada", room="b")
@@ -44,7 +44,7 @@ def test_whom_a_question_names_ranks_first(ledger: Any, index: LexicalIndex) -> 
     assert [hit.id for hit in index.search("Where did Ada move the retry policy?")] == [hers, theirs]
 
 
-def test_a_spoken_time_ranks_what_was_then_first(ledger: Any, index: LexicalIndex) -> None:
+def test_a_spoken_time_ranks_what_was_then_first(ledger: Any, index: Fts5Index) -> None:
     """The deploy of that day comes before newer and older ones."""
     ids = [
         ledger.fact(f"The deploy failed {word}", valid_from=f"2026-{month}-10T12:00:00Z")
@@ -53,14 +53,14 @@ def test_a_spoken_time_ranks_what_was_then_first(ledger: Any, index: LexicalInde
     assert index.search("what failed on 10 June 2026?")[0].id == ids[1]
 
 
-def test_a_time_without_words_lists_what_was_then(ledger: Any, index: LexicalIndex) -> None:
+def test_a_time_without_words_lists_what_was_then(ledger: Any, index: Fts5Index) -> None:
     """A question of nothing but stop words and a date is a filter."""
     then = ledger.fact("Then", valid_from="2026-06-10T12:00:00Z")
     ledger.fact("Now")
     assert [hit.id for hit in index.search("what was it on 2026-06-10?")] == [then]
 
 
-def test_each_share_is_named_and_they_make_the_order(ledger: Any, index: LexicalIndex) -> None:
+def test_each_share_is_named_and_they_make_the_order(ledger: Any, index: Fts5Index) -> None:
     """Every part of a hit is a feature with a weight; a hit with a greater sum is not behind."""
     ledger.log("retry policy of the client", by="ada")
     ledger.log("the retry of the retry", by="bob")
@@ -72,7 +72,7 @@ def test_each_share_is_named_and_they_make_the_order(ledger: Any, index: Lexical
     assert all(0 < hit.score < 1 for hit in hits if hit.score is not None)
 
 
-def test_a_question_that_fits_nothing_scores_less(ledger: Any, index: LexicalIndex) -> None:
+def test_a_question_that_fits_nothing_scores_less(ledger: Any, index: Fts5Index) -> None:
     """The chance of the best hit falls where it holds one term of five instead of all."""
     ledger.log("the cache of the session store is warmed at start", by="ada")
     for n in range(20):
