@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from swarm_ledger.errors import BadInput, Conflict, NotFound, Refused, StorageError
+from swarm_ledger.errors import BadInput, Conflict, Expired, Fenced, NotFound, Owned, Refused, StorageError
 from swarm_ledger.ids import (
     AgentName,
     EntryId,
@@ -194,9 +194,9 @@ class Agent(Owner):
         """Change the text or fields of an entry (a field of None is taken out); all else stays byte for byte.
 
         It is based on the version that this session read last, or on `base`. A lease of it is kept, unless `release`
-        says to end it with the edit. Raises Owned, Fenced or Expired where a lease forbids it; Refused for what was
-        never read and for what is never edited; Conflict where it changed since, with the texts, and the draft kept
-        in a file.
+        says to end it with the edit. Raises Owned, Fenced or Expired where a lease forbids it, and Conflict, with the
+        texts, where it changed since: then the draft is kept in a file. Raises Refused for what was never read and for
+        what is never edited.
         """
         with self._recorded("edit", [id]):
             known = self._known(id, base, "edit")
@@ -566,13 +566,16 @@ class Agent(Owner):
         *,
         by_hand: bool = False,
     ) -> tuple[Receipt, tuple[EntryId, ...]]:
-        """`_land` for a write based on `known`; its conflict carries the texts, and keeps `draft`."""
+        """`_land` for a write based on `known`; where others hinder it, `draft` is kept. A conflict has the texts."""
         try:
             return self._land(subject, ops, named, trailers, by_hand=by_hand)
         except Conflict as conflict:
             if conflict.path != known.path:
                 raise
             raise drafts.conflict(self._store, self._swarm.place.home, self._env, known, draft) from None
+        except (Owned, Fenced, Expired) as error:
+            drafts.denied(error, self._swarm.place.home, self._env, known, draft)
+            raise
 
 
 def _ended(body: str) -> str:

@@ -1,15 +1,16 @@
-"""A write that came too late: who was first, all the texts, and the refused one kept in a file."""
+"""A write that was refused because of others: who was first, all the texts, and the refused one kept in a file."""
 
 from __future__ import annotations
 
 import os
 
 from swarm_ledger.env import Env
-from swarm_ledger.errors import Conflict
-from swarm_ledger.ids import id_of, new_request
+from swarm_ledger.errors import Conflict, Expired, Fenced, Owned
+from swarm_ledger.ids import id_of
+from swarm_ledger.objects import blob_id
 from swarm_ledger.store import Store, Version
 
-__all__ = ["conflict"]
+__all__ = ["conflict", "denied"]
 
 
 def conflict(store: Store, home: str, env: Env, known: Version, draft: bytes | None) -> Conflict:
@@ -37,14 +38,26 @@ def conflict(store: Store, home: str, env: Env, known: Version, draft: bytes | N
         if merged.text is not None and not merged.lost:
             error.merged = merged.text.decode()
             fits = "Both changes fit together: --json has them as one text. "
-    kept = ""
-    if draft is not None:
-        path = f"{home}/drafts/{id}.{new_request(env.rng)[:8]}.md"
-        try:
-            os.makedirs(f"{home}/drafts", exist_ok=True)
-            env.disk.create(path, draft)
-            error.draft, kept = path, f"Your text is kept in {path}. "
-        except OSError as reason:
-            kept = f"Your text could not be kept ({reason.strerror}). "
+    error.draft, kept = _keep(home, env, id, draft)
     error.args = (f"{message}\n{kept}{fits}`swarm show {id}` shows it as it is now; then write again.",)
     return error
+
+
+def denied(error: Owned | Fenced | Expired, home: str, env: Env, known: Version, draft: bytes | None) -> None:
+    """Keep the `draft` of a write based on `known` that a lease denied, and have `error` say where."""
+    error.draft, kept = _keep(home, env, id_of(known.path) or known.path, draft)
+    error.args = (f"{error} {kept}".rstrip(),)
+
+
+def _keep(home: str, env: Env, id: str, draft: bytes | None) -> tuple[str | None, str]:
+    """Where `draft` is kept, and what to say of it. Its name tells its text: who tries again leaves one file."""
+    if draft is None:
+        return None, ""
+    path = f"{home}/drafts/{id}.{blob_id(draft)[:8]}.md"
+    try:
+        os.makedirs(f"{home}/drafts", exist_ok=True)
+        if not os.path.exists(path):
+            env.disk.create(path, draft)
+    except OSError as reason:
+        return None, f"Your text could not be kept ({reason.strerror}). "
+    return path, f"Your text is kept in {path}. "

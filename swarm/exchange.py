@@ -79,6 +79,8 @@ def copy_files(store: Store, directory: str) -> int:
             with open(target, "xb") as file:
                 file.write(version.text)
             number += 1
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(f"{error.filename} is a file; name a new directory.") from None
     except OSError as error:
         raise storage_error(error, "exporting") from None
     return number

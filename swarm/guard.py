@@ -8,12 +8,13 @@ there.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger.errors import BadInput
-from swarm_ledger.lines import PREFIX, Line, covers, is_glob, overlap
+from swarm_ledger.lines import PREFIX, Line, covers, is_glob, overlap, parse_line
 
 from .landing import CodeRepository, Landing, Writes
 
@@ -153,7 +154,7 @@ def refusal(found: Sequence[Trespass], what: str) -> str:
     lease = found[0].lease
     lines.append(
         f"Leave it out, wait, ask (`swarm log --to {lease.agent} TEXT`) for a `swarm release` or `swarm handoff`, "
-        f"or `swarm steal '{lease.line}' --why TEXT`."
+        f"or `swarm steal {shlex.quote(lease.line)} --why TEXT`."
     )
     return "\n".join(lines)
 
@@ -179,8 +180,9 @@ def told(lines: Iterable[str]) -> list[LiveLease]:
     for number, text in enumerate(lines, 1):
         try:
             data = json.loads(text)
-            one = LiveLease(Line(data["line"]), data["agent"], data["session"], float(data["until"]))
-        except (ValueError, TypeError, KeyError):
+            one = LiveLease(parse_line(data["line"]), data["agent"], data["session"], float(data["until"]))
+            str(one)  # raises for a time that no calendar has
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, BadInput):
             raise BadInput(f"line {number} of the leases is not of `swarm leases --json`: {text[:60]!r}.") from None
         found.append(one)
     return found

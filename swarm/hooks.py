@@ -182,11 +182,9 @@ def _chain(directory: str, command: Sequence[str], home: str | None) -> None:
     os.makedirs(directory, exist_ok=True)
     elsewhere = {hook for name, hook in _marked(directory) if name != hook}
     for hook in GUARDED:
-        if hook in elsewhere and os.path.lexists(
-            f"{directory}/{hook}"
-        ):  # a tool that came later put ours aside, and runs it
-            continue
         path, aside = f"{directory}/{hook}", f"{directory}/{hook}{_ASIDE}"
+        if hook in elsewhere and os.path.lexists(path):  # a tool that came later put ours aside, and runs it
+            continue
         if os.path.lexists(path) and _mark_of(path) != hook:
             if os.path.lexists(aside) and _text(aside) != _text(path):
                 raise Refused(

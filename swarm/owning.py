@@ -171,7 +171,7 @@ class Owner(Reader, ABC):
         for token in tokens:
             text = texts.get(token.line)
             version, said = (text.blob, text.text.decode()) if text else (None, None)
-            out.append(Granted(token.line, f"{token.generation}.{token.epoch}", until, version, said))
+            out.append(Granted(token.line, str(token), until, version, said))
         return out
 
 
@@ -181,7 +181,5 @@ def inherit(directory: Directory, before: Session, session: Session) -> None:
         return
     old, new = Holder(before.id, before.agent), Holder(session.id, session.agent)
     with directory.deciding() as table:
-        now = directory.now()
-        leases = list(table.of(before.id))
-        tokens = [coherence.hand_off(table, lease.line, old, new, lease.note, (), now) for lease in leases]
+        tokens = coherence.inherit(table, old, new, directory.now())
     session.hold(tokens)

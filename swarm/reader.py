@@ -186,7 +186,7 @@ class Reader:
 
         Log entries never change.
         """
-        return {EntryId(id_of(path) or path): version for path, version in self._stale().items()}
+        return {EntryId(id_of(path) or path): version for path, version in self._stale(self._seen()).items()}
 
     def changes(self) -> list[Changed]:
         """What changed of that which this session has read, each with what is different now.
@@ -196,8 +196,8 @@ class Reader:
         from .deltas import changed
 
         with self._recorded("changes") as ids:
-            seen = self.session.seen() if self.session else {}
-            found = {path: changed(self._store, path, seen[path], now) for path, now in self._stale().items()}
+            seen = self._seen()
+            found = {path: changed(self._store, path, seen[path], now) for path, now in self._stale(seen).items()}
             ids += [one.id for one in found.values()]
             if self.session:
                 told = [(path, one.version) for path, one in found.items() if one.whole]
@@ -222,9 +222,11 @@ class Reader:
                 for one in self._store.directory.leases()
             ]
 
-    def _stale(self) -> dict[str, BlobId | None]:
-        """Path → version now, of what this session read and what is not as it was."""
-        seen = self.session.seen() if self.session else {}
+    def _seen(self) -> dict[str, BlobId]:
+        return self.session.seen() if self.session else {}
+
+    def _stale(self, seen: Mapping[str, BlobId]) -> dict[str, BlobId | None]:
+        """Path → version now, of what was `seen` and is not as it was."""
         documents = {place: version for place, version in seen.items() if place.endswith(".md")}
         return self._store.differing(documents) if documents else {}
 

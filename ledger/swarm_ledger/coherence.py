@@ -24,6 +24,7 @@ __all__ = [
     "check_fences",
     "check_ttl",
     "hand_off",
+    "inherit",
     "own",
     "release",
     "renew",
@@ -104,7 +105,7 @@ class Table(Protocol):
 def check_ttl(ttl: float) -> float:
     """`ttl` if it is between 1 second and a day. Raises BadInput."""
     if not 1 <= ttl <= LONGEST_TTL:
-        raise BadInput(f"a lease lasts from 1 to {LONGEST_TTL:.0f} seconds, not {ttl:g}; each call renews it.")
+        raise BadInput(f"a lease lasts from 1 to {LONGEST_TTL:.0f} seconds, not {ttl:.12g}; each call renews it.")
     return ttl
 
 
@@ -130,17 +131,29 @@ def steal(table: Table, lines: Sequence[Line], me: Holder, ttl: float, now: floa
 
 def release(table: Table, lines: Sequence[Line], me: Holder, tokens: Sequence[Token]) -> list[Line]:
     """Free `lines`, all of which `me` must own. Raises Fenced or Expired for a token that is not current, Refused."""
-    mine = [_mine(table, line, me, tokens, "release") for line in lines]
+    mine = [_mine(table, line, me, tokens, "release") for line in dict.fromkeys(lines)]
     for lease in mine:
         table.put(lease._replace(session=None))
     return [lease.line for lease in mine]
 
 
 def hand_off(table: Table, line: Line, me: Holder, to: Holder, note: str, tokens: Sequence[Token], now: float) -> Token:
-    """Grant `line`, which `me` must own, to `to`. Raises as `release` does."""
+    """Grant `line`, which `me` must own, to `to`. Raises as `release` does, and Refused where `me` would keep part."""
     lease = _mine(table, line, me, tokens, "hand over")
+    for other in table.of(me.session):
+        if other.line != line and overlap(other.line, line):  # two owners of what is in both
+            raise Refused("overlap", f"{line} meets {other.line}, which is yours too; `swarm release` that one first.")
     (token,) = _grant(table, [line], [lease], to, lease.ttl, now, note)
     return token
+
+
+def inherit(table: Table, before: Holder, me: Holder, now: float) -> list[Token]:
+    """Grant `me` all that `before`, an earlier session of the same agent, owns."""
+    return [
+        token
+        for lease in list(table.of(before.session))
+        for token in _grant(table, [lease.line], [lease], me, lease.ttl, now, lease.note)
+    ]
 
 
 def renew(table: Table, session: str, now: float) -> None:

@@ -83,34 +83,44 @@ class Conflict(TryAgain):
 class Owned(TryAgain):
     """Another session owns the line by a live lease. `held` and `left` are seconds. Nothing was written."""
 
+    draft: str | None = None
+    """The file that keeps the text that was to be written, if there was one."""
+
     def __init__(self, line: str, owner: str, session: str, held: float, left: float) -> None:
         self.line, self.owner, self.session = line, owner, session
         self.held, self.left = round(held, 3), round(left, 3)
         super().__init__(
             f"{line} is owned by {owner}, for {_span(held)} so far and {_span(left)} more; nothing was written.\n"
-            f"Wait (`swarm own --wait`), ask (`swarm log --to {owner}`), or `swarm steal {line} --why …`."
+            f"Wait (`swarm own --wait S`), ask (`swarm log --to {owner} TEXT`), "
+            f"or `swarm steal {_word(line)} --why TEXT`."
         )
 
 
 class Fenced(TryAgain):
     """The fencing token is no longer current: `by` (None: nobody knows who) was granted the line since."""
 
+    draft: str | None = None
+    """The file that keeps the text that was to be written, if there was one."""
+
     def __init__(self, line: str, token: str, by: str | None) -> None:
         self.line, self.token, self.by = line, token, by
         super().__init__(
             f"{line} is no longer yours: {by or 'somebody'} ended your lease (token {token}); nothing was written.\n"
-            f"Read it again, then `swarm own {line}`."
+            f"Read it again, then `swarm own {_word(line)}`."
         )
 
 
 class Expired(TryAgain):
     """The fencing token is of an earlier generation of the directory: from before a restart, or before it was lost."""
 
+    draft: str | None = None
+    """The file that keeps the text that was to be written, if there was one."""
+
     def __init__(self, line: str, token: str) -> None:
         self.line, self.token = line, token
         super().__init__(
             f"your lease of {line} is from before this machine restarted or its leases were lost (token {token}); "
-            f"nothing was written.\nRead it again, then `swarm own {line}`."
+            f"nothing was written.\nRead it again, then `swarm own {_word(line)}`."
         )
 
 
@@ -152,6 +162,13 @@ class NewerFormat(Damaged):
 
 def _short(version: str | None) -> str:
     return version[:12] if version else "absent"
+
+
+def _word(line: str) -> str:
+    """`line` as a shell takes it, in a command to copy."""
+    from shlex import quote
+
+    return quote(line)
 
 
 def _span(seconds: float) -> str:

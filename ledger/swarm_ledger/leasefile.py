@@ -36,6 +36,8 @@ _COLUMNS = "line, epoch, session, agent, since, deadline, ttl, note"
 _GLOBS = (PREFIX, PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1))
 _RUBBISH = 2**53
 """No count of boots or seconds comes to this; what does is a damaged file."""
+_NONE = -1
+"""The inode of no file."""
 _ENDED_KEPT_S = 86_400.0
 """How long it is remembered who ended a lease; whoever comes later is told that it ended, but not by whom."""
 
@@ -50,7 +52,7 @@ class LeaseFile:
         self.lock = threading.RLock()
         """Held by whoever is inside SQLite; a process forks only when nobody is."""
         self._rows: _Rows | None = None
-        self._inode = -1
+        self._inode = _NONE
 
     def now(self) -> float:
         """See Directory.now."""
@@ -124,20 +126,41 @@ class LeaseFile:
                 self._env.sleep(pause * (0.5 + self._env.rng.random()))
                 pause = min(pause * 1.5, 0.004)
                 continue
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(self._path).st_ino == self._inode:
-                    return rows
+            if self._there() == self._inode:
+                return rows
             rows.db.execute("ROLLBACK")  # deleted since it was opened: others use another
 
     def _current(self) -> _Rows:
         """The connection of this process to the file at the path, opened where need be."""
         if self._rows is not None:
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(self._path).st_ino == self._inode:
-                    if self._rows.db.in_transaction:  # left open by an interrupt
-                        self._rows.db.execute("ROLLBACK")
-                    return self._rows
+            if self._there() == self._inode:
+                if self._rows.db.in_transaction:  # left open by an interrupt
+                    self._rows.db.execute("ROLLBACK")
+                return self._rows
             self.close()
+        while self._rows is None:
+            # What was at the path before and after is what was opened: one that is open keeps its inode. A file that
+            # was made by opening it, or replaced meanwhile, is opened once more.
+            self._inode = self._there()
+            db = self._open()
+            try:
+                if self._inode == self._there() != _NONE:
+                    self._rows = _Rows(db, self._generation(db))
+            finally:
+                if self._rows is None:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    db.close()
+        return self._rows
+
+    def _there(self) -> int:
+        """The inode of the file at the path."""
+        try:
+            return os.stat(self._path).st_ino
+        except FileNotFoundError:
+            return _NONE
+
+    def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -147,15 +170,12 @@ class LeaseFile:
                 raise sqlite3.DatabaseError(f"schema {version}")
             # A power loss ends the boot, and so every lease; what it damages is replaced. Nothing waits for a disk.
             db.execute("PRAGMA synchronous = OFF")
-            inode = os.stat(self._path).st_ino
-            generation = self._generation(db)
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             db.close()
             raise
-        self._rows, self._inode = _Rows(db, generation), inode
-        return self._rows
+        return db
 
     def _generation(self, db: sqlite3.Connection) -> int:
         """The generation of the table in `db`; a new one, and an empty table, after a boot or a loss."""

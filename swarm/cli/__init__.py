@@ -111,6 +111,8 @@ def _run(arguments: list[str]) -> int:
             acting = option[len("--as=") :]
         elif option == "--json":
             options.append(option)
+        elif option == "--as":
+            raise BadInput("--as needs the name of an agent: swarm --as NAME VERB …")
         else:
             raise BadInput(f"{option!r} is not understood here; {_USAGE}")
     if not arguments or arguments[0] == "help":
@@ -157,6 +159,8 @@ def _help(words: list[str]) -> int:
     print(f"usage: {_USAGE}\n")
     for verb, summary in VERBS.items():
         print(f"  {verb:<10} {summary}")
-    print("\nEvery verb takes --json. Who you are: --as NAME, else SWARM_AGENT, else who joined in this worktree.")
+    print(
+        "\nEvery verb but git takes --json. Who you are: --as NAME, else SWARM_AGENT, else who joined in this worktree."
+    )
     print("Try: swarm init && swarm join backend && swarm log 'here I am' && swarm recall here")
     return 0

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from swarm_ledger.errors import BadInput, NotFound
+from swarm_ledger.ids import agent_name
 
 from .output import Notice, counted, warn
 
@@ -116,6 +117,9 @@ class Call:
             self._swarm = Swarm.open(self.cwd, self.home)
             if sys.stderr.isatty():
                 self._swarm.progress = self._indexing
+            if self.name is not None:
+                agent_name(self.name)
+            Notice.count = cache(self._changed)  # counted once the verb has done its work
         return self._swarm
 
     def _indexing(self, done: int, total: int) -> None:
@@ -147,35 +151,30 @@ class Call:
         agent = self.swarm.agent(self.name)
         if agent is None:
             raise BadInput("who are you? Run `swarm join NAME` in this worktree, or give --as NAME.")
-        self._noticed(agent)
         return agent
 
     @property
     def reader(self) -> Reader:
         """Who reads: the agent, where there is one."""
         sessions = self.swarm.sessions
-        reader = self.swarm.reader(sessions.joined() if self.name is None else sessions.acting_as(self.name))
-        self._noticed(reader)
-        return reader
+        return self.swarm.reader(sessions.joined() if self.name is None else sessions.acting_as(self.name))
 
-    def _noticed(self, reader: Reader) -> None:
-        """Have each reply say how much of what `reader` has read changed since."""
-        if reader.session is not None:
-            Notice.count = cache(lambda: len(reader.stale()))  # counted once the verb has done its work
+    def _changed(self) -> int:
+        """How many of the entries that the caller has read are not as they were; 0 for somebody who is no agent."""
+        sessions = self.swarm.sessions
+        return len(self.swarm.reader(sessions.joined() if self.name is None else sessions.find(self.name)).stale())
 
     def notice(self) -> None:
-        """Say so in a line of its own, where the reply was no JSON; and that the search index was made anew."""
+        """Say how much changed in a line of its own, unless the reply said it; and that the index was made anew."""
         if self._swarm is not None and self._swarm.rebuilt in ("foreign", "damaged"):
             warn("the search index was damaged or of another version; it has been built anew, and nothing is missing.")
-        if self.json or Notice.count is None:
-            return
-        if number := Notice.count():
+        if not Notice.said and Notice.count is not None and (number := Notice.count()):
             entries, have = counted(number, "entry"), "has" if number == 1 else "have"
             warn(f"{entries} that you read {have} changed: `swarm changes`")
 
     def close(self) -> None:
         """Close the ledger, if it was opened."""
-        Notice.count = None
+        Notice.count, Notice.said = None, False
         if self._progress is not None:  # interrupted
             self._progress.close()
         if self._swarm is not None:

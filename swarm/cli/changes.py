@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .call import Call
-from .output import say, say_json, short
+from .output import Notice, say, say_json, short
 
 EXAMPLE = """
 swarm changes
@@ -26,6 +26,8 @@ def run(call: Call) -> int:
             say(f"{one.id} {short(one.version) if one.version else ''}\n{one.delta}".replace(" \n", "\n"))
         else:
             say(f"{one.id} changed in too many places to list: `swarm show {one.id}`")
+    if not call.json:
+        Notice.said = True
     if not found and not call.json:
         say("nothing of what you read has changed.")
     return 0

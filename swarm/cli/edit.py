@@ -1,4 +1,4 @@
-"""Change an entry that you have read. Where it changed since, nothing is written and your text is kept in a file."""
+"""Change an entry that you have read. Where others changed or own it, your text is kept in a file instead."""
 
 from __future__ import annotations
 

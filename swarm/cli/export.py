@@ -25,7 +25,7 @@ def run(call: Call) -> int:
     target = call.options.to
     if target is None:
         for entry in export(call.swarm.store):
-            say_json(entry)
+            say_json(entry, bare=True)
         return 0
     number = copy_files(call.swarm.store, target)
     if call.json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from swarm_ledger.lines import parse_line
+
 from .call import Call
 from .output import say, say_json
 
@@ -22,9 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Hand it over."""
     options = call.options
-    heir = call.agent.handoff(options.line, options.to, options.note)
+    line = parse_line(options.line)
+    heir = call.agent.handoff(line, options.to, options.note)
     if call.json:
-        say_json({"outcome": "RELEASED", "line": options.line, "to": heir})
+        say_json({"outcome": "RELEASED", "line": line, "to": heir})
     else:
-        say(f"{options.line} is {heir}'s")
+        say(f"{line} is {heir}'s")
     return 0

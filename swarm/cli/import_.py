@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from swarm_ledger.env import storage_error
-from swarm_ledger.errors import BadInput
+from swarm_ledger.errors import BadInput, NotFound
 
 from .call import Call
 from .output import counted, say, say_json
@@ -57,6 +57,10 @@ def run(call: Call) -> int:
         try:
             with open(options.file, "rb") as file:
                 done = import_entries(agent, call.swarm.store, file)
+        except FileNotFoundError:
+            raise NotFound(f"{options.file}: no such file; give the path of what `swarm export` printed.") from None
+        except IsADirectoryError:
+            raise BadInput(f"{options.file} is a directory; give the file that `swarm export` printed.") from None
         except OSError as error:
             raise storage_error(error, f"reading {options.file}") from None
     if call.json:

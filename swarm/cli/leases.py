@@ -25,8 +25,10 @@ def run(call: Call) -> int:
         if call.json:
             say_json(one._asdict())
             continue
-        since, until = (f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}" for at in (one.since, one.until))
-        say(f"{one.line}  {one.agent}{' (you)' if one.mine else ''}, {since} to {until}{_note(one.note)}")
+        since, until = (datetime.fromtimestamp(at, UTC) for at in (one.since, one.until))
+        time = "%H:%M:%SZ" if since.date() == until.date() else "%Y-%m-%dT%H:%M:%SZ"
+        whose = f"{one.agent}{' (you)' if one.mine else ''}"
+        say(f"{one.line}  {whose}, {since:{time}} to {until:{time}}{_note(one.note)}")
     if not leases and not call.json:
         say("nobody owns anything.")
     return 0

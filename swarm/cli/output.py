@@ -34,13 +34,16 @@ class Notice:
     """How many entries that the caller has read are not as they were; said in each reply."""
 
     count: Callable[[], int] | None = None
-    """Set once it is known who calls."""
+    """Set once the ledger is open."""
+    said = False
+    """Whether the reply told it already."""
 
 
-def say_json(data: Mapping[str, object]) -> None:
-    """Print one object on one line, with the caller's notice."""
-    if Notice.count is not None:
+def say_json(data: Mapping[str, object], *, bare: bool = False) -> None:
+    """Print one object on one line, with the caller's notice unless it is `bare`: kept, or one of a stream."""
+    if Notice.count is not None and not bare:
         data = {**data, "changed": Notice.count()}
+        Notice.said = True
     # C1 controls would pass a terminal unescaped, so there everything beyond ASCII is escaped.
     plain = sys.stdout.isatty() or (sys.stdout.encoding or "").lower() != "utf-8"
     sys.stdout.write(json.dumps(data, ensure_ascii=plain) + "\n")

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .call import Call
-from .output import counted, say, say_json, short
+from .output import Notice, counted, say, say_json, short
 
 if TYPE_CHECKING:
     from swarm.api import Swarm
@@ -72,6 +72,7 @@ def run(call: Call) -> int:
             say(f"         {id}{'' if version else ' (retracted)'}")
     else:
         say("changed  nothing of what you read")
+    Notice.said = True
     return 0
 
 

@@ -35,7 +35,7 @@ def run(call: Call) -> int:
     """Sync."""
     swarm = call.swarm
     remote = find_remote(swarm.place.common_dir, call.options.remote, swarm.cwd)
-    session = swarm.sessions.acting_as(call.name) if call.name else swarm.sessions.joined()
+    session = call.reader.session
     agent = session.agent if session else AUTHOR
     done = sync(cast("GitStore", swarm.store), remote, agent, session.id if session else "sync", swarm.env)
     if call.json:

@@ -35,9 +35,9 @@ def run(call: Call) -> int:
 
     def told(result: Result) -> None:
         for one in result.taken:
-            say_json(one._asdict()) if call.json else say(one.line)
+            say_json(one._asdict(), bare=True) if call.json else say(one.line)
         for name, why in result.problems.items():
-            say_json({"problem": name, "why": why}) if call.json else say(f"not taken in: {name}: {why}")
+            say_json({"problem": name, "why": why}, bare=True) if call.json else say(f"not taken in: {name}: {why}")
         sys.stdout.flush()
 
     ended = False

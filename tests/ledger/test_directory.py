@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from swarm_ledger.coherence import Holder, Token, check_fences, hand_off, own, release, renew, steal
+from swarm_ledger.coherence import Holder, Token, check_fences, hand_off, inherit, own, release, renew, steal
 from swarm_ledger.directory import Directory, MemoryDirectory
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput, Expired, Fenced, Owned, Refused, StorageError
@@ -195,6 +197,33 @@ def test_a_line_that_is_handed_over_carries_a_note(world: World) -> None:
         hand_off(table, TASK, ADA, CARL, "", [token], world.directory.now())
 
 
+def test_a_part_of_what_stays_mine_is_not_handed_over(world: World) -> None:
+    """Else two would own what is in both; once the rest is released, the part goes."""
+    whole, part = world.own(ADA, SRC, LOGIN)
+    with (
+        pytest.raises(Refused, match=f"meets {re.escape(SRC)}, which is yours too"),
+        world.directory.deciding() as table,
+    ):
+        hand_off(table, LOGIN, ADA, BOB, "", [part], world.directory.now())
+    assert [(lease.line, lease.agent) for lease in world.directory.leases()] == [(SRC, "ada"), (LOGIN, "ada")]
+    world.release(ADA, whole)
+    with world.directory.deciding() as table:
+        hand_off(table, LOGIN, ADA, BOB, "", [part], world.directory.now())
+    assert [(lease.line, lease.agent) for lease in world.directory.leases()] == [(LOGIN, "bob")]
+
+
+def test_a_later_session_inherits_all_leases_of_the_one_before(world: World) -> None:
+    """Lines that meet too; each has a new epoch, so the earlier session is fenced."""
+    old = world.own(ADA, SRC, LOGIN, ttl=90)
+    with world.directory.deciding() as table:
+        new = inherit(table, ADA, Holder("a2", "ada"), world.directory.now())
+    assert [(lease.line, lease.session, lease.ttl) for lease in world.directory.leases()] == [
+        (SRC, "a2", 90),
+        (LOGIN, "a2", 90),
+    ]
+    assert min(token.epoch for token in new) > max(token.epoch for token in old)
+
+
 def test_nobody_writes_what_another_owns(world: World) -> None:
     """By a live lease; a line that is free or has run out is anybody's to write."""
     world.may_write(BOB, TASK)
@@ -337,6 +366,28 @@ def test_a_counter_that_no_machine_reaches_is_damage(tmp_path: Path, rubbish: st
     (tmp_path / "generation").write_text(rubbish)
     (granted,) = one.own(BOB, TASK)
     assert token.generation < granted.generation < 2**53
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened the one that was deleted grants nothing by it."""
+    boot, uptime = Boot(), Uptime()
+    slow, quick = (World(leasefile(tmp_path, boot, uptime), uptime, lambda: None) for _ in range(2))
+    slow.own(ADA, PLAN)
+    slow.directory.close()
+    connect = sqlite3.connect
+
+    def overtaken(path: str, **options: object) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(path, **options)  # type: ignore[call-overload]
+        db.execute("SELECT * FROM meta")
+        monkeypatch.setattr(sqlite3, "connect", connect)
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"leases.db{suffix}").unlink(missing_ok=True)
+        quick.own(BOB, TASK)
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", overtaken)
+    with pytest.raises(Owned):
+        slow.own(ADA, TASK)
 
 
 def test_setting_the_clock_back_a_day_moves_no_deadline(tmp_path: Path) -> None:

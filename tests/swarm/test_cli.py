@@ -115,7 +115,7 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     assert [(one["version"], one["by"]) for one in history] == [(made["version"], "ada")]
     status = json.loads(run("status", "--json").out)
     assert (status["entries"], status["me"]["agent"], status["stale"]) == ({"fact": 1}, "ada", {})
-    sound = {"ok": True, "entries": 1, "commits": 2, "findings": [], "unseen": []}
+    sound = {"ok": True, "entries": 1, "commits": 2, "findings": [], "unseen": [], "changed": 0}
     assert json.loads(run("check", "--json").out) == sound
     assert status["agents"] == [
         {"name": "ada", "role": None, "directory": str(repository), "present": True, "joined": True}
@@ -123,6 +123,20 @@ def test_json_is_one_object_or_one_a_line(repository: Path, run: Run) -> None:
     for verb in (["doctor"], ["gc"], ["reindex"], ["init"], ["session", "reset"], ["join", "ada"]):
         done = run(*verb, "--json")
         assert (done.code, type(json.loads(done.out))) == (0, dict), done
+
+
+def test_files_of_other_programs_are_named_where_they_are_wrong(repository: Path, run: Run) -> None:
+    """That is no matter of the disk, so it is bad input."""
+    (repository / "file").write_text("x\n")
+    for arguments, why in (
+        (("import", "jsonl", "none"), "none: no such file; give the path of what `swarm export` printed."),
+        (("import", "jsonl", "."), ". is a directory; give the file that `swarm export` printed."),
+        (("export", "--to", "file"), "file is a file; name a new directory."),
+        (("export", "--to", "file/x"), "file/x is a file; name a new directory."),
+        (("--as",), "--as needs the name of an agent: swarm --as NAME VERB …"),
+    ):
+        done = run("--as=ada", *arguments)
+        assert (done.code, done.err) == (2, f"swarm: {why}\n")
 
 
 def test_errors_in_json_are_one_object_on_standard_error(repository: Path, run: Run) -> None:

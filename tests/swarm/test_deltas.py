@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from swarm import Agent
 from swarm.deltas import delta
+from swarm.session import Session
+from swarm_ledger.store import BlobId
 
 LONG = "Sessions expire after 15 minutes without a call, whoever made them, and their tokens are refused from then on."
 
@@ -85,3 +89,23 @@ def test_an_entry_stays_in_changes_until_the_whole_is_told(ada: Agent, bob: Agen
     assert [one.id for one in bob.changes()] == [big.id]
     bob.show(big.id)
     assert bob.changes() == []
+
+
+def test_what_the_session_reads_meanwhile_is_told_the_next_time(
+    ada: Agent, bob: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another call of the same agent may read, while this one looks at what changed."""
+    entry = ada.remember("small", "x")
+    old = entry.version
+    ada.edit(entry.id, "y")
+    seen = Session.seen
+
+    def meanwhile(session: Session) -> dict[str, BlobId]:
+        found = seen(session)
+        session.saw([(entry.path, old)], 0.0)
+        return found
+
+    monkeypatch.setattr(Session, "seen", meanwhile)
+    assert bob.changes() == []
+    monkeypatch.undo()
+    assert [one.id for one in bob.changes()] == [entry.id]

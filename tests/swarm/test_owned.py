@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,12 @@ def test_a_shallow_clone_elsewhere_is_told_the_leases(fleet: Fleet, tmp_path: Pa
     leases.write_text(fleet.swarm(fleet.bob, "leases", "--json").out)
     done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=1)
     assert "it is owned by ada (path:src/auth/**) until 20" in done.out
-    leases.write_text("nobody owns anything.\n")
-    done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=2)
-    assert done.err.startswith("swarm: line 1 of the leases is not of `swarm leases --json`")
+    other = {"line": "path:src/auth/**", "agent": "ada", "session": "x", "until": 4e9}
+    wrong = ({"line": 5}, {"line": "/"}, {"until": math.nan}, {"until": 1e300}, {"until": "soon"})
+    for text in ("nobody owns anything.", "[]", *(json.dumps(other | part) for part in wrong)):
+        leases.write_text(text)
+        done = fleet.swarm(clone, *arguments, "--leases", str(leases), expect=2)
+        assert done.err.startswith("swarm: line 1 of the leases is not of `swarm leases --json`")
     fleet.swarm(clone, *arguments, "--leases", str(tmp_path / "none"), expect=2)
 
 

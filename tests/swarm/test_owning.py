@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,34 @@ def test_a_conflict_comes_with_both_texts_and_their_merge(make: Make) -> None:
     with pytest.raises(Conflict) as caught:
         bob.edit(plan.id, "one\n\ntwo\n\nTHREE\n")
     assert caught.value.merged is None
+
+
+def test_what_a_lease_denies_is_kept_as_a_draft(make: Make, time: Time) -> None:
+    """In one file, however often it is tried; a removal has no text to keep."""
+    ada, bob = make("ada"), make("bob")
+    task = ada.remember("x", kind="task")
+    bob.show(task.id)
+    ada.own(task.id, ttl=60)
+    drafts = set()
+    for _ in range(2):
+        with pytest.raises(Owned) as denied:
+            bob.edit(task.id, "mine")
+        assert denied.value.draft and str(denied.value).endswith(f" Your text is kept in {denied.value.draft}.")
+        drafts.add(denied.value.draft)
+    (draft,) = drafts
+    assert Path(draft).read_text().endswith("---\n\nmine\n")
+    with pytest.raises(Owned) as denied:
+        bob.retract(task.id, "not mine")
+    assert denied.value.draft is None
+    time.now += 61
+    bob.own(task.id)
+    with pytest.raises(Fenced) as fenced:
+        ada.edit(task.id, "late")
+    assert Path(fenced.value.draft or "").read_text().endswith("---\n\nlate\n")
+    lose(bob)
+    with pytest.raises(Expired) as expired:
+        bob.edit(task.id, "mine")
+    assert expired.value.draft == draft
 
 
 def test_releasing_without_a_name_frees_all_of_mine(make: Make) -> None:
@@ -324,13 +353,38 @@ def test_the_verbs_of_owning_speak_json(repository: Path, run: Callable[..., Any
     assert run("--as", "bob", "own", "path:**").code == 2
 
 
+def test_the_verbs_of_owning_say_lines_so_that_they_can_be_copied(repository: Path, run: Callable[..., Any]) -> None:
+    """A glob is quoted for the shell; a line has one spelling; a lease that ends on another day says on which."""
+    run("--as", "bob", "log", "here")
+    run("--as", "ada", "own", "path:it's/**")
+    denied = run("--as", "bob", "own", "path:it's/x").err
+    assert denied.endswith(
+        "\nWait (`swarm own --wait S`), ask (`swarm log --to ada TEXT`), "
+        """or `swarm steal 'path:it'"'"'s/**' --why TEXT`.\n"""
+    )
+    run("--as", "ada", "release")
+    assert run("--as", "ada", "own", "path:./a//b", "--ttl", "86400").out.startswith("path:a/b is yours for 86400 s")
+    assert re.fullmatch(
+        r"path:a/b  ada \(you\), (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) to (?!\1)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n",
+        run("--as", "ada", "leases").out,
+    )
+    assert run("--as", "ada", "handoff", "path:a/./b", "--to", "bob").out == "path:a/b is bob's\n"
+    assert run("--as", "bob", "release", "path:a/b", "path:a/b").out == "path:a/b is free\n"
+    assert "not 31536000;" in run("--as", "bob", "own", "path:a", "--ttl", "31536000").err
+
+
 def test_every_reply_says_how_much_of_what_was_read_changed(repository: Path, run: Callable[..., Any]) -> None:
-    """In JSON as a number, else in a line on standard error; `changes` tells what, and then it is read."""
+    """In JSON as a number, else, or where a list is empty, in a line on standard error; `changes` tells what."""
     fact = run("--as", "ada", "remember", "x", "--body", "one").id
     run("--as", "bob", "show", fact)
     run("--as", "ada", "edit", fact, "--body", "two")
     assert said(run("--as", "bob", "log", "hello", "--json").out)["changed"] == 1
-    assert run("--as", "bob", "log", "hello").err == "swarm: 1 entry that you read has changed: `swarm changes`\n"
+    notice = "swarm: 1 entry that you read has changed: `swarm changes`\n"
+    assert run("--as", "bob", "log", "hello").err == notice
+    assert run("--as", "bob", "recall", "nothing", "--json").err == notice
+    assert said(run("--as", "bob", "check", "--json").out)["changed"] == 1
+    for silent in (("status",), ("--json", "status"), ("--json", "log", "hello")):
+        assert run("--as", "bob", *silent).err == ""
     told = said(run("--as", "bob", "changes", "--json").out)
     assert (told["id"], told["whole"]) == (fact, True)
     assert "-one" in told["delta"] and "+two" in told["delta"]
