@@ -41,16 +41,6 @@ def burst(context: Context) -> Outcome:
     paths = [path for path, _ in swarm.store.paths("facts/")]
     seconds = context.pick(20, 2)
 
-    def write(number: int, start: Callable[[], None], did: fleet.Did) -> None:
-        own = ledgers.open_with(repository)
-        one = ledgers.writer(own, number)
-        start()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            did.write(one)
-        did.ended = time.monotonic()
-        own.close()
-
     def change(_: int, start: Callable[[], None], did: fleet.Did) -> None:
         rng = random.Random(7)
         start()
@@ -60,7 +50,11 @@ def burst(context: Context) -> Outcome:
             save(f"{view.root}/{path}", f"{text}\nburst-{number}\n", rng)
 
     with _watcher(repository):
-        results = fleet.run(f"{files:,} files by hand, {agents} agents", [write] * agents + [change], seconds)
+        results = fleet.run(
+            f"{files:,} files by hand, {agents} agents",
+            [*[ledgers.writing(repository, seconds)] * agents, change],
+            seconds,
+        )
         began = results[-1].began
         progress = Progress(sys.stderr, "taking in", files)
         missing = dict(enumerate(paths))

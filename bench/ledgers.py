@@ -25,7 +25,7 @@ from swarm_ledger.schema import validate
 from swarm_ledger.store import Put, Request
 from swarm_ledger.times import format_time
 
-from . import words
+from . import fleet, words
 
 __all__ = [
     "ENTRY_BYTES",
@@ -39,6 +39,7 @@ __all__ = [
     "populate",
     "warm",
     "writer",
+    "writing",
 ]
 
 ENTRY_BYTES = 500
@@ -52,8 +53,8 @@ def make(repository: str) -> Swarm:
     return Swarm.init(repository)
 
 
-def populate(swarm: Swarm, entries: int, days: int, seed: int = 1) -> None:
-    """Write `entries` valid facts of 500 bytes, spread over the last `days` days, in requests of a thousand."""
+def populate(swarm: Swarm, entries: int, days: int, seed: int = 1, size: int = ENTRY_BYTES) -> None:
+    """Write `entries` valid facts of `size` bytes, spread over the last `days` days, in requests of a thousand."""
     rng = random.Random(seed)
     now = datetime.fromtimestamp(int(time.time()), UTC)
     progress = Progress(sys.stderr, f"populating {entries:,} entries", entries)
@@ -64,7 +65,7 @@ def populate(swarm: Swarm, entries: int, days: int, seed: int = 1) -> None:
                 at = now - timedelta(days=days - 1 - number * days // entries)
                 id = new_id("fact", at, rng)
                 agent = f"agent-{number % 16}"
-                ops.append(Put(id, path_of(id), fact_text(id, agent, at, rng), None))
+                ops.append(Put(id, path_of(id), fact_text(id, agent, at, rng, size), None))
             request = Request(new_request(rng), "populate", "populate", int(now.timestamp()), "populate", tuple(ops))
             swarm.store.submit(request)
             progress.update(start + len(ops))
@@ -72,11 +73,11 @@ def populate(swarm: Swarm, entries: int, days: int, seed: int = 1) -> None:
         progress.close()
 
 
-def fact_text(id: str, agent: str, at: datetime, rng: random.Random) -> bytes:
-    """A valid fact of 500 bytes, front matter included."""
+def fact_text(id: str, agent: str, at: datetime, rng: random.Random, size: int = ENTRY_BYTES) -> bytes:
+    """A valid fact of `size` bytes, front matter included."""
     title = words.title(rng)
     fields = {"id": id, "kind": "fact", "title": title, "by": agent, "at": format_time(at), "rev": 1}
-    text = words.body(rng, ENTRY_BYTES - len(Document.create(fields, "\n").data) + 1)
+    text = words.body(rng, size - len(Document.create(fields, "\n").data) + 1)
     validate(fields, text)
     return Document.create(fields, text).data
 
@@ -128,11 +129,32 @@ def warm(swarm: Swarm) -> None:
     swarm.facts.facts([])
 
 
+def writing(repository: str, seconds: float, store: Callable[[str, Env], GitStore] = GitStore) -> fleet.Work:
+    """The life of an agent that remembers facts for `seconds`, one after the other."""
+
+    def work(number: int, start: Callable[[], None], did: fleet.Did) -> None:
+        swarm = open_with(repository, store)
+        write = writer(swarm, number)
+        write()  # what is loaded at the first one is no part of what a write takes
+        start()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            did.write(write)
+        did.ended = time.monotonic()
+        swarm.close()
+
+    return work
+
+
 def index_seconds(swarm: Swarm) -> float:
     """How long it takes to bring the index up to the last write."""
+    progress = Progress(sys.stderr, "indexing", 1.0)
+    swarm.index.progress = lambda done, total: progress.update(done / total)
     start = time.monotonic()
     swarm.index.catch_up()
-    return time.monotonic() - start
+    took = time.monotonic() - start
+    progress.close()
+    return took
 
 
 def disk_bytes(path: str) -> int:

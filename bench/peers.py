@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from swarm_indexes.terms import query_terms
 
-__all__ = ["PEERS", "Answer", "fts5", "tantivy", "whoosh"]
+__all__ = ["PEERS", "Answer", "fts5", "fts5_tagged", "tantivy", "whoosh"]
 
 Answer = Callable[[str, int], Sequence[str]]
 _TERMS = 64
@@ -29,6 +29,24 @@ def fts5(directory: str, entries: Iterable[tuple[str, str]]) -> Answer:
         match = " OR ".join(f'"{term}"' for term in query_terms(question, _TERMS)[0])
         if not match:
             return []
+        found = db.execute("SELECT key FROM words WHERE words MATCH ? ORDER BY bm25(words) LIMIT ?", (match, k))
+        return [key for (key,) in found]
+
+    return answer
+
+
+def fts5_tagged(directory: str, entries: Iterable[tuple[tuple[str, str], str]]) -> Callable[[str, str, int], list[str]]:
+    """As `fts5`, each ((key, text), tag); answers (question, tag, k), the tag inside the MATCH."""
+    os.makedirs(directory, exist_ok=True)
+    db = sqlite3.connect(f"{directory}/fts5.db")
+    db.execute("CREATE VIRTUAL TABLE words USING fts5 (key UNINDEXED, body, tag, tokenize = 'porter unicode61')")
+    with db:
+        rows = ((key, text, tag.replace("-", "")) for (key, text), tag in entries)
+        db.executemany("INSERT INTO words VALUES (?, ?, ?)", rows)
+
+    def answer(question: str, tag: str, k: int) -> list[str]:
+        terms = " OR ".join(f'"{term}"' for term in query_terms(question, _TERMS)[0])
+        match = f'tag : "{tag.replace("-", "")}" AND (body : ({terms}))'
         found = db.execute("SELECT key FROM words WHERE words MATCH ? ORDER BY bm25(words) LIMIT ?", (match, k))
         return [key for (key,) in found]
 

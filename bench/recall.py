@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .conversations import conversations
-from .library import crowd, large, visible
+from .recall_scale import crowd, large, visible
 from .row import Row
 from .table import main as measure
 

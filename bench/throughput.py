@@ -93,7 +93,7 @@ def measure(
     `writes_per_s` includes the time that the index needs to catch up at the end.
     """
     results = fleet.run(
-        label, [_writer(repository, seconds, store)] * processes + [_reader(repository, seconds)], seconds
+        label, [ledgers.writing(repository, seconds, store)] * processes + [_reader(repository, seconds)], seconds
     )
     writers, reader = results[:-1], results[-1]
     swarm = ledgers.open_with(repository)
@@ -116,21 +116,6 @@ def measure(
         "recalls": len(reader.seconds),
         "recall_p50": fleet.latencies_ms(reader.seconds)["p50"],
     }
-
-
-def _writer(repository: str, seconds: float, store: Callable[[str, Env], GitStore]) -> fleet.Work:
-    def work(number: int, start: Callable[[], None], did: fleet.Did) -> None:
-        swarm = ledgers.open_with(repository, store)
-        write = ledgers.writer(swarm, number)
-        write()  # what is loaded at the first one is no part of what a write takes
-        start()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            did.write(write)
-        did.ended = time.monotonic()
-        swarm.close()
-
-    return work
 
 
 def _reader(repository: str, seconds: float) -> fleet.Work:
