@@ -61,16 +61,18 @@ def test_a_command_that_reads_or_logs_loads_nothing_heavy(repository: Path, run:
     assert verbs == {f"swarm.cli.{verb.split()[0]}"}
 
 
-def cpu_seconds(command: list[str]) -> float:
-    """The least CPU time, user and system, of several runs."""
+def cpu_seconds(*commands: list[str]) -> list[float]:
+    """The least CPU time, user and system, of several runs of each, taking turns: others use the machine too."""
     # With compiled modules, as an installed package has them.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    least = float("inf")
-    for _ in range(9):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, env=environment, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        least = min(least, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    least = [float("inf")] * len(commands)
+    for _ in range(12):
+        for number, command in enumerate(commands):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(command, env=environment, capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            least[number] = min(least[number], used)
     return least
 
 
@@ -81,5 +83,5 @@ def test_a_reading_command_starts_in_eight_times_the_cpu_of_python(
     """Agents call it many times a minute."""
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "compiled"))
     run("--as", "ada", "remember", "Login is slow")
-    floor = cpu_seconds([sys.executable, "-c", "pass"])
-    assert cpu_seconds([sys.executable, "-m", "swarm", *words]) < 8 * floor
+    floor, ours = cpu_seconds([sys.executable, "-c", "pass"], [sys.executable, "-m", "swarm", *words])
+    assert ours < 8 * floor
