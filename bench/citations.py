@@ -114,6 +114,9 @@ def many(context: Context) -> Outcome:
     out.add(f"{number:,} citations checked first", "20 s", f"{first:.2f} s", first < 20)
     out.add("again after a commit that touches 10 files", "0.5 s", f"{again:.2f} s", again < 0.5)
     out.add("the same by `swarm verify`, with its start", "-", f"{whole:.2f} s")
+    shutil.rmtree(f"{repository}/.git/swarm/index")
+    cold, _ = _check(repository)
+    out.add("the same where nothing is known of ledger and code", "20 s", f"{cold:.2f} s", cold < 20)
     return out
 
 
