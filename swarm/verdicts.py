@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger.errors import SwarmError
 from swarm_ledger.ids import kind_of, path_of
 from swarm_ledger.standing import VERDICTS, Standing
 
-from .factindex import Cited, Fact, Known
+from .factindex import Cited, Fact, FactIndex, Known
 
 if TYPE_CHECKING:
     from swarm_ledger.store import Store
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Verdict", "rivals"]
 
 _FEW = 500
+_DIGITS = 32
+"""Of a digest of several blobs: fewer than an object's name has."""
+
 _LINES = re.compile(r'"lines": \[([0-9]+), ([0-9]+)\]')
 """As FactIndex writes them."""
 
@@ -137,9 +141,11 @@ class Evidence:
         own = self._index.verdicts([pair for pair in left.items() if pair[1]])
         known |= {digest: verdict for (digest, _), verdict in own.items()}
         new = [wanted[digest] for digest in left if digest not in known]
-        found = dict(_judged(tree, new))
+        found = dict(_judged(tree, new, self._index))
         if found or left:
             kept = {(row.digest, source): one for row, source, one in found.values() if one.why != NOT_FETCHED}
+            # What follows from several blobs is kept of the tree too, so that they need not be looked for again.
+            kept |= {(digest, tree.root): one for (digest, source), one in kept.items() if len(source) == _DIGITS}
             if len(wanted) <= _FEW:  # the next one to ask for these need not even list the tree
                 kept |= {(digest, tree.root): known[digest] for digest in left if digest in known}
                 kept |= {(digest, tree.root): one for (digest, _), one in kept.items()}
@@ -206,8 +212,11 @@ def _overlap(one: Fact, other: Fact) -> bool:
     return (one.until is None or other.since < one.until) and (other.until is None or one.since < other.until)
 
 
-def _judged(tree: CodeTree, rows: Sequence[Cited]) -> Iterator[tuple[str, tuple[Cited, str, Known]]]:
-    """(digest, (citation, what the verdict is on, verdict)) of citations of code on `tree`."""
+def _judged(tree: CodeTree, rows: Sequence[Cited], index: FactIndex) -> Iterator[tuple[str, tuple[Cited, str, Known]]]:
+    """(digest, (citation, what the verdict is on, verdict)) of citations of code on `tree`.
+
+    A verdict is on the blob at the citation's path, or on that and all that may hold its text, by a digest of them.
+    """
     from .anchor import anchor_of, read_anchor
     from .codetree import Unreadable
     from .judge import in_place
@@ -234,8 +243,20 @@ def _judged(tree: CodeTree, rows: Sequence[Cited]) -> Iterator[tuple[str, tuple[
                 anchor = anchor_of(anchor.path, old, anchor.first, anchor.last)
         left.append((row, anchor, flaw))
     if left:
-        for (row, anchor, flaw), paths in zip(left, tree.holders([anchor for _, anchor, _ in left]), strict=True):
-            yield row.digest, (row, tree.root, _found(tree, anchor, flaw, paths))
+        holders = tree.holders([anchor for _, anchor, _ in left])
+        asked = [(*one, paths, _looked_at(tree, *one[1:], paths)) for one, paths in zip(left, holders, strict=True)]
+        known = index.verdicts([(row.digest, source) for row, *_, source in asked])
+        for row, anchor, flaw, paths, source in asked:
+            verdict = known.get((row.digest, source)) or _found(tree, anchor, flaw, paths)
+            yield row.digest, (row, source, verdict)
+
+
+def _looked_at(tree: CodeTree, anchor: Anchor, flaw: str, paths: Sequence[str]) -> str:
+    """What a verdict follows from: the blobs that are looked into. Of a citation without marks, the whole tree."""
+    if not anchor.span:
+        return tree.root
+    parts = [flaw, tree.blob(anchor.path), *(part for path in paths for part in (path, tree.blob(path)))]
+    return sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:_DIGITS]
 
 
 def _found(tree: CodeTree, anchor: Anchor, flaw: str, paths: Sequence[str]) -> Known:

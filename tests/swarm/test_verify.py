@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from swarm import Agent, Swarm
+from swarm import Agent, Swarm, judge
+from swarm.anchor import Anchor
 from swarm.check import Finding
 from swarm.cli.check import _summary
 from swarm.verdicts import Evidence, Verdict
@@ -77,6 +78,30 @@ def test_verdicts_come_from_the_cache_and_follow_the_tree(repository: Path, run:
     assert os.path.exists(repository / ".git/swarm/index/evidence.db")
     os.unlink(repository / ".git/swarm/index/evidence.db")
     assert said(repository) == [("fresh", "auth.py", 5, 6)]
+
+
+def test_what_moved_is_judged_again_only_where_its_text_may_be_changed(
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that touches other files costs nothing for it; one with another copy does."""
+    judged: list[str] = []
+    really = judge.judge
+
+    def counted(anchor: Anchor, *rest: Any) -> judge.Judgement:
+        judged.append(anchor.path)
+        return really(anchor, *rest)
+
+    monkeypatch.setattr(judge, "judge", counted)
+    fact(run, "--cite", "auth.py:5-6")
+    commit(repository, auth_py="import os\n" + CODE)
+    assert said(repository) == [("moved", "auth.py", 6, 7)]
+    commit(repository, other_py="x = 1\n")
+    assert said(repository) == [("moved", "auth.py", 6, 7)]
+    commit(repository, auth_py=None, copy_py="import os\n" + CODE)
+    assert said(repository) == [("moved", "copy.py", 6, 7)]
+    commit(repository, other_py="x = 2\n")
+    assert said(repository) == [("moved", "copy.py", 6, 7)]
+    assert judged == ["auth.py"] * 2
 
 
 def test_verify_says_what_changed_and_exits_with_1(repository: Path, run: Run) -> None:
