@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import log
 
-__all__ = ["MATCHING", "WEIGHTS", "frequency", "heaviest", "holding", "idf_of", "shares"]
+__all__ = ["MATCHING", "WEIGHTS", "frequency", "heaviest", "holding", "idf_of", "shares", "shares_among"]
 
 WEIGHTS = (3.0, 1.0, 2.0, 1.0, 1.0, 0.0)
 """title, body, names, paths, parts, facets."""
@@ -76,6 +76,34 @@ def shares(
     scored = db.execute(f"SELECT rowid, {MATCHING} FROM words WHERE words MATCH ? {where}", values)  # noqa: S608
     unit = -1 / (idf * (_K1 + 1))
     return {n: score * unit for n, score in scored}
+
+
+def shares_among(
+    db: sqlite3.Connection, idf: Mapping[str, float], rows: Sequence[int], facets: str
+) -> dict[str, dict[int, float]]:
+    """Term → the `shares` of it in `rows`, each of which holds one of the terms, where `facets` hold.
+
+    The postings of a common term are long. Where all of `rows` hold a rarer one, only what is in both is gone through:
+    a score is a sum, and the part of the rarer ones is known.
+    """
+    found: dict[str, dict[int, float]] = {}
+    scores = dict.fromkeys(rows, 0.0)
+    rarer: list[str] = []
+    for term in sorted(idf, key=lambda term: -idf[term]):
+        if rarer and all(scores.values()):
+            most = idf[term] * (_K1 + 1)
+            both = db.execute(
+                f"SELECT rowid, {MATCHING} FROM words "  # noqa: S608 (text of ours)
+                "WHERE words MATCH ? AND +rowid IN (SELECT value FROM json_each(?))",
+                (f'{facets}"{term}" AND ({_any(rarer)})', str(rows)),
+            )
+            found[term] = {n: max(0.0, -score - scores[n]) / most for n, score in both}
+        else:
+            found[term] = shares(db, term, idf[term], rows, facets)
+        for n, share in found[term].items():
+            scores[n] += share * idf[term] * (_K1 + 1)
+        rarer.append(term)
+    return found
 
 
 def holding(db: sqlite3.Connection, facets: str, most: int) -> int:

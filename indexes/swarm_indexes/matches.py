@@ -12,7 +12,7 @@ from collections.abc import Collection
 from math import log
 from typing import NamedTuple
 
-from .coordination import frequency, heaviest, holding, idf_of, shares
+from .coordination import frequency, heaviest, holding, idf_of, shares, shares_among
 from .streams import STREAM_BITS
 
 __all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
@@ -154,7 +154,7 @@ def match(
         few = holding(db, facets, _NARROW) if facets else _NARROW
         narrow, allowed = (facets, few) if few < _NARROW else ("", total)
         heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
-        rows = {term: shares(db, term, idf[term], heavy, narrow) for term in known}
+        rows = shares_among(db, idf, heavy, narrow)
         order = _best(db, rows, idf, max(k, POOL))
         pool, unsure = set(order[:POOL]), set()
         spots = _spots(db, pool)

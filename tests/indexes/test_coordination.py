@@ -128,6 +128,28 @@ def test_shares_sum_to_bm25(db: sqlite3.Connection) -> None:
         assert {n: round(score, 6) for n, score in sums.items()} == {n: round(s, 6) for n, s in expected.items()}
 
 
+def test_shares_among_rows_are_the_same(db: sqlite3.Connection) -> None:
+    """What is found by taking the rarer terms' part from a sum is what each term gives alone."""
+    rng = random.Random(11)
+    short = 0
+    for _ in range(60):
+        terms = [term for term in drawn(rng, 5) if coordination.frequency(db, term)]
+        if not terms:
+            continue
+        idf = {term: coordination.idf_of(coordination.frequency(db, term), ROWS) for term in terms}
+        rows = sorted(heaviest(db, terms, 40))
+        found = coordination.shares_among(db, idf, rows, "")
+        assert found.keys() == idf.keys()
+        rarest = max(idf, key=lambda term: idf[term])
+        short += len(terms) > 1 and set(rows) == found[rarest].keys()
+        for term in terms:
+            alone = coordination.shares(db, term, idf[term], rows)
+            assert found[term].keys() == alone.keys()
+            if idf[term] > 0.01:  # what is in half of the rows counts nothing, and a quotient of two noughts is noise
+                assert all(abs(found[term][n] - share) < 1e-6 for n, share in alone.items())
+    assert short > 10, "too few queries took the short way for this to prove anything"
+
+
 def test_a_condition_holds_for_every_row(db: sqlite3.Connection) -> None:
     """Rows outside the span are not found."""
     counts = {term: coordination.frequency(db, term) for term in ("w5x", "w90x")}
