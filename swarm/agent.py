@@ -317,16 +317,22 @@ class Agent(Owner):
         with self._recorded("commit", [op.entry for op in ops]):
             return self._land(subject, ops, {}, by_hand=by_hand)[0]
 
-    def why_not(self, what: Note | Op) -> str:
+    def why_not(self, what: Note | Op, verb: str | None = None) -> str:
         """Why what comes from elsewhere may not be written here: a note that is to be logged, or a ready-made write.
 
-        "" where it may. A note must pass the gates; a write may only bring no secret.
+        "" where it may. A note must pass the gates; a write may only bring no secret. With `verb` a refusal is put into
+        the record of use.
         """
-        if not isinstance(what, Note):
-            return held_back(self._swarm, what)
-        named = mentions(what.entities)
-        draft = Draft("log", "", what.text, note_meta(what, named), titles=[*named.values()])
-        return next((why for _, why in objections(self._swarm, self.session, self._swarm.gates, draft)), "")
+        if isinstance(what, Note):
+            named = mentions(what.entities)
+            draft = Draft("log", "", what.text, note_meta(what, named), titles=[*named.values()])
+            why = next((why for _, why in objections(self._swarm, self.session, self._swarm.gates, draft)), "")
+        else:
+            why = held_back(self._swarm, what)
+        if why and verb:
+            about = [] if isinstance(what, Note) else [what.entry]
+            self._swarm.record.add(verb, self.session, about, "Refused", why)
+        return why
 
     def _gates(self, draft: Draft, force: str | None) -> Trailers:
         """The trailers of a write of `draft`. Raises Refused where a gate does not let it through unforced."""

@@ -105,7 +105,7 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
         there = known.get(op.entry) or _existing(store, op, known)
         if isinstance(op, Put) and op.path == SETTINGS and there in (PLAIN.encode(), STRICT.encode()):
             op, there = Put(op.entry, op.path, op.text, blob_id(there)), None  # as `swarm init` made them
-        if there is None and (why := agent.why_not(op)):
+        if there is None and (why := agent.why_not(op, "import")):
             refused.append((op.entry, why))
         elif there is None:
             known[op.entry] = content

@@ -192,7 +192,7 @@ def _write(swarm: Swarm, agent: Agent, pieces: list[_Piece], out: _Found, dry_ru
                 out.problems[piece.source] = f"becomes {made.id}, as {new[made.path]} does; give it another title"
             else:
                 put = Put(made.id, made.path, made.text, None)
-                if why := agent.why_not(put):
+                if why := agent.why_not(put, None if dry_run else "import"):
                     raise BadInput(why)
                 new[made.path] = piece.source
                 out.written.append((piece.source, made.id))
@@ -233,7 +233,7 @@ def _logs(swarm: Swarm, pieces: list[_Piece], out: _Found, dry_run: bool) -> Non
         new = []
         for note in notes:
             ref = str(note.ref)
-            if ref not in known and agent and (why := agent.why_not(note)):
+            if ref not in known and agent and (why := agent.why_not(note, None if dry_run else "import")):
                 out.problems[ref] = why
             elif ref not in known:
                 new.append(note)

@@ -83,7 +83,7 @@ def import_git_history(swarm: Swarm, repository: str, limit: int | None = None) 
     for name, listed in notes.items():
         agent = swarm.agent(name)
         for note in [*listed] if agent else ():
-            if agent and (why := agent.why_not(note)):
+            if agent and (why := agent.why_not(note, "import")):
                 refused.append((str(note.ref), why))
                 listed.remove(note)
         for start in range(0, len(listed) if agent else 0, _PART):

@@ -42,7 +42,7 @@ def import_conversations(swarm: Swarm, path: str) -> Imported:
                 agent = swarm.agent(name)
                 notes = []
                 for note in (Note(turn.log_text, **turn.meta) for turn in new if agent):
-                    if agent and (why := agent.why_not(note)):
+                    if agent and (why := agent.why_not(note, "import")):
                         refused.append((f"{name} {note.ref or note.valid_from}", why))
                     else:
                         notes.append(note)

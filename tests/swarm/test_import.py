@@ -68,7 +68,9 @@ def test_no_import_brings_a_secret(repository: Path, run: Callable[..., Ran], tm
     assert [why.partition(";")[0] for _, why in found.refused] == [
         "it holds what looks like a secret (GitHub Token), which history would keep"
     ]
-    assert TOKEN not in run("git", "log", "-p").out
+    records = "".join(path.read_text() for path in (repository / ".git/swarm/record").iterdir())
+    assert sum('"verb": "import"' in one and '"Refused"' in one for one in records.splitlines()) == 3
+    assert TOKEN not in records + run("git", "log", "-p").out
     assert run("check").code == 0
 
 
