@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from swarm_indexes.lexical import Hit
     from swarm_ledger.entry import Document
 
+    from .about import About, Said
     from .api import Swarm
     from .deltas import Changed
     from .session import Session
@@ -154,6 +155,26 @@ class Reader:
                 whole = [(hit.id if hit.kind == "log" else hit.path, BlobId(hit.version)) for hit in hits if hit.whole]
                 self.session.saw(whole, self._env.now())
         return hits
+
+    def about(self, name: str, *, k: int = 10) -> About:
+        """What is known of the entity `name`, `k` of each list. Raises BadInput, StorageError."""
+        from .about import about
+
+        if k < 1:
+            raise BadInput(f"k: {k} is not a number of entries; ask for 1 or more.")
+        with self._recorded("about", (), name) as ids:
+            found = about(self._swarm, name, k)
+            ids += [one.fact.id for one in (*found.said, *found.told)] + [hit.id for hit in found.mentions]
+        return found
+
+    def value_of(self, path: str) -> list[Said]:
+        """What facts say at the end of `path`, SUBJECT.ATTRIBUTE and attributes of what that leads to."""
+        from .about import value_of
+
+        with self._recorded("about", (), path) as ids:
+            found = value_of(self._swarm, path) if "." in path else []
+            ids += [one.fact.id for one in found]
+        return found
 
     def _demoted(self, hits: list[Hit]) -> list[Hit]:
         """`hits` with facts that do not stand scored half, and behind what is better than that."""

@@ -19,11 +19,12 @@ from .filters import EVERYTHING, Filters
 from .hits import Hit, fetch, successors_first, to_hit
 from .indexfile import IndexFile
 from .matches import match
+from .mentions import together
 from .question import Question, understand
 from .ranking import Weights, featured, rank, weights
 from .syntax import is_formal
 from .tables import APPLICATION, SCHEMA, VERSION, meta
-from .terms import clean, facet
+from .terms import clean, facet, facet_values
 
 if TYPE_CHECKING:
     from swarm_ledger.store import Store
@@ -34,6 +35,9 @@ _T = TypeVar("_T")
 
 TERMS = 64
 """How many distinct terms of a query are searched for; `Fts5Index.terms_left_out` counts the others."""
+
+_MENTIONING = 1000
+"""How many entries that mention an entity tell what stands beside it."""
 
 
 class Fts5Index:
@@ -135,6 +139,23 @@ class Fts5Index:
         """The entry with this id, or None; the place of a log entry is known only here."""
         rows = self._up_to_date(lambda db: fetch(db, "id = ? ORDER BY path LIMIT 1", (clean(entry_id),)))
         return to_hit(rows[0]) if rows else None
+
+    def beside(self, entity: str) -> list[tuple[str, int]]:
+        """What else is mentioned in the newest 1,000 entries that mention `entity`, with in how many; the most first.
+
+        An id where one is listed, else as the text has it, in small letters; ties in alphabetical order.
+        """
+        value = Filters(entity=entity).equal().get("entity", "")
+
+        def work(db: sqlite3.Connection) -> list[tuple[str, int]]:
+            rows = db.execute(
+                "SELECT facets FROM entry WHERE n IN (SELECT rowid FROM words WHERE words MATCH ?) "
+                "ORDER BY moment DESC, id LIMIT ?",
+                (_condition(db, "entity", value), _MENTIONING),
+            )
+            return together([facet_values("entity", facets) for (facets,) in rows], value)
+
+        return self._up_to_date(work)
 
     def counts(self) -> dict[str, int]:
         """Kind → number of entries, of the kinds that there are, in alphabetical order."""

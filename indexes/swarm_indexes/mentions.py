@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
-__all__ = ["mentioned"]
+from swarm_ledger.errors import BadInput
+from swarm_ledger.ids import slugify
+
+__all__ = ["mentioned", "together"]
 
 _MENTION = re.compile(
     r"(?<![\w./@#-])(?:"
@@ -31,3 +36,34 @@ def mentioned(text: str) -> list[str]:
             if len(found) == _MOST:
                 return list(found)
     return list(found)
+
+
+def together(entries: Iterable[Iterable[str]], entity: str) -> list[tuple[str, int]]:
+    """Of the names in each of `entries`, those that are not `entity`'s, with the number of entries; the most first.
+
+    An entry names what it mentions in several ways: by id, as the text has it, by slug. These count once, under the
+    first of those. Ties are in alphabetical order.
+    """
+    counted: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    for names in entries:
+        slugs: dict[str, list[str]] = {}
+        for name in names:
+            slugs.setdefault(_slug(name), []).append(name)
+        for slug, ways in slugs.items():
+            counted[slug] += 1
+            best = min(
+                [*ways, shown.get(slug, slug)], key=lambda name: (not name.startswith("entity-"), name == slug, name)
+            )
+            shown[slug] = best
+    counted.pop(_slug(entity), None)
+    return sorted(((shown[slug], number) for slug, number in counted.items()), key=lambda one: (-one[1], one[0]))
+
+
+def _slug(name: str) -> str:
+    if name.startswith("entity-"):
+        return name.split("-", 2)[-1]
+    try:
+        return slugify(name)
+    except BadInput:
+        return name

@@ -44,6 +44,9 @@ class LexicalIndex(Protocol):
     def get(self, entry_id: str) -> Hit | None:
         """The entry with this id, or None."""
 
+    def beside(self, entity: str) -> list[tuple[str, int]]:
+        """What else is mentioned in the newest entries that mention `entity`, with in how many; the most first."""
+
     def counts(self) -> dict[str, int]:
         """Kind → number of entries, of the kinds that there are, in alphabetical order."""
 

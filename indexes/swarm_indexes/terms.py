@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["STOP_WORDS", "clean", "facet", "pieces", "query_terms"]
+__all__ = ["STOP_WORDS", "clean", "facet", "facet_values", "pieces", "query_terms"]
 
 STOP_WORDS = frozenset(
     """
@@ -37,6 +37,16 @@ def facet(field: str, value: str) -> str:
     """One token that stands for `field` = `value` exactly. No term of a query can be equal to it."""
     # A private-use character is a letter to the tokenizer; the closing digit keeps the stemmer off.
     return f"\ue000{field}{value.encode('utf-8', 'replace').hex()}0"
+
+
+def facet_values(field: str, facets: str) -> list[str]:
+    """The values of `field` among `facets`, tokens joined by spaces."""
+    start = f"\ue000{field}"
+    return [
+        bytes.fromhex(token[len(start) : -1]).decode("utf-8", "replace")
+        for token in facets.split()
+        if token.startswith(start)
+    ]
 
 
 def pieces(text: str) -> list[str]:

@@ -34,6 +34,7 @@ VERBS = {
     "restore": "bring back what was retracted or lost",
     "history": "the versions that an entry had",
     "recall": "search the ledger",
+    "about": "what is known of an entity, or by a key",
     "own": "lease documents or code paths before you work on them",
     "release": "give back what you own",
     "handoff": "hand a line that you own over to another agent",

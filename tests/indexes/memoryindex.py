@@ -10,9 +10,10 @@ from whoosh.lang.porter import stem
 
 from swarm_indexes.filters import EVERYTHING, Filters
 from swarm_indexes.hits import Hit, successors_first
+from swarm_indexes.mentions import together
 from swarm_indexes.rows import Row, rooms, rows_of
 from swarm_indexes.snippets import snippet
-from swarm_indexes.terms import facet, pieces, query_terms
+from swarm_indexes.terms import facet, facet_values, pieces, query_terms
 from swarm_ledger.errors import BadInput
 from swarm_ledger.store import Store
 
@@ -115,6 +116,10 @@ class MemoryIndex:
 
     def get(self, entry_id: str) -> Hit | None:
         return next((self._hit(*one, None, []) for one in self._rows() if one[0].id == entry_id), None)
+
+    def beside(self, entity: str) -> list[tuple[str, int]]:
+        facets = [row.facets for row, _, _ in self._rows() if facet("entity", entity.casefold()) in row.facets.split()]
+        return together([facet_values("entity", one) for one in facets], entity)
 
     def counts(self) -> dict[str, int]:
         return dict(sorted(Counter(row.kind for row, _, _ in self._rows()).items()))

@@ -106,6 +106,17 @@ def test_an_entry_is_known_by_id(ledger: Any, index: LexicalIndex) -> None:
     assert [path for path, _ in index.flaws()] == ["facts/2026/11/21/0/fact-261121-00000000.md"]
 
 
+def test_what_is_mentioned_together_is_counted(ledger: Any, index: LexicalIndex) -> None:
+    """Listed or in a text, by whatever name, once an entry; the most first."""
+    ledger.log("src/auth.py breaks #12", entities=["entity-service-auth"])
+    ledger.log("see src/auth.py, and src/auth.py again, with @bob", entities=["entity-service-auth"])
+    ledger.fact("Auth", "is the service of #12", entities=["entity-service-auth", "entity-topic-login"])
+    ledger.log("src/other.py and #12")
+    expected = [("#12", 2), ("src/auth.py", 2), ("@bob", 1), ("entity-topic-login", 1)]
+    assert index.beside("entity-service-auth") == expected
+    assert index.beside("nothing") == []
+
+
 def test_building_anew_changes_no_answer(ledger: Any, index: LexicalIndex) -> None:
     """Nor is anything wrong with it."""
     for number in range(20):
