@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Imported", "copy_files", "export", "import_entries"]
 
+_AS_MADE = (PLAIN.encode(), STRICT.encode())
 _CHUNK = 512
 _COMMIT_OPS, _COMMIT_BYTES = 500, 4 << 20
 
@@ -103,7 +104,7 @@ def import_entries(agent: Agent, store: Store, lines: Iterable[bytes]) -> Import
         except BadInput as error:
             raise BadInput(f"line {number}: {error}\nNothing was written.") from None
         there = known.get(op.entry) or _existing(store, op, known)
-        if isinstance(op, Put) and op.path == SETTINGS and there in (PLAIN.encode(), STRICT.encode()):
+        if isinstance(op, Put) and op.path == SETTINGS and there != content and there in _AS_MADE:
             op, there = Put(op.entry, op.path, op.text, blob_id(there)), None  # as `swarm init` made them
         if there is None and (why := agent.why_not(op, "import")):
             refused.append((op.entry, why))

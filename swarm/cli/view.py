@@ -38,9 +38,11 @@ def run(call: Call) -> int:
     else:
         found = views.find(swarm.place, swarm.env)
         if found is None:
-            if what in ("refresh", "off"):
+            if what == "refresh":
                 raise BadInput("the view is off in this worktree; `swarm view on` turns it on.")
-            say_json({"on": False}) if call.json else say("The view is off in this worktree; `swarm view on`.")
+            say_json({"on": False, "left": []}) if call.json else say(
+                "The view is off in this worktree; `swarm view on`."
+            )
             return 0
         view = found
     if what == "off":

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,22 @@ def test_an_import_gives_every_file_back_byte_for_byte(ada: Agent, bob: Agent, e
     assert check(here).ok
     again = import_entries(eve, here, out)
     assert (again.written, again.skipped, again.differing) == (0, len(out), ())
+
+
+def test_the_settings_of_a_new_ledger_give_way_once(repository: Path, run: Callable[..., Any]) -> None:
+    """What `swarm init` made is replaced; where it says the same already, nothing is written."""
+    with Swarm.open(str(repository)) as swarm:
+        made = json.dumps(next(one for one in export(swarm.store) if one["path"] == "swarm.yaml"))
+    other = json.dumps({"id": None, "path": "swarm.yaml", "text": "format: 1\ncheck: {expired: off}\n"})
+    for text, said in (
+        (made, "0 entries written, 1 there already.\n"),
+        (other, "1 entry written, 0 there already.\n"),
+        (other, "0 entries written, 1 there already.\n"),
+    ):
+        (repository / "export.jsonl").write_text(text)
+        assert run("--as", "eve", "import", "jsonl", "export.jsonl").out == said
+    checked = run("check")
+    assert (checked.code, checked.out) == (0, "0 entries, 2 commits: 0 errors, 0 warnings.\n")
 
 
 def test_an_entry_is_exported_with_its_fields(ada: Agent) -> None:

@@ -16,6 +16,7 @@ from swarm import Agent, BadInput, Conflict, Env, Expired, Fenced, NotFound, Own
 from swarm_ledger.directory import MemoryDirectory
 from swarm_ledger.memory import MemoryStore
 from swarm_ledger.place import Place
+from swarm_ledger.store import Receipt, Request
 
 Make = Callable[[str], Agent]
 
@@ -84,6 +85,27 @@ def test_an_edit_keeps_the_lease_unless_it_is_to_end(make: Make) -> None:
     assert [(one.line, one.agent, one.mine) for one in bob.leases()] == [(task.id, "ada", False)]
     ada.edit(task.id, "two", release=True)
     assert bob.leases() == []
+
+
+def test_an_edit_stands_whose_lease_is_stolen_before_it_is_released(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written under the lease; that the thief has it now is no reason to say that nothing was."""
+    ada, bob = make("ada"), make("bob")
+    task = ada.remember("x", kind="task")
+    ada.own(task.id)
+    submit = MemoryStore.submit
+
+    def then_stolen(store: MemoryStore, request: Request) -> Receipt:
+        monkeypatch.undo()
+        receipt = submit(store, request)
+        bob.steal(task.id, "it is needed")
+        return receipt
+
+    monkeypatch.setattr(MemoryStore, "submit", then_stolen)
+    done = ada.edit(task.id, "one", release=True)
+    assert ada.store.tip() != done.commit and bob.show(task.id).version == done.version
+    assert [lease.agent for lease in bob.leases()] == ["bob"]
 
 
 def test_each_call_renews_the_leases_of_a_session(make: Make, time: Time) -> None:
