@@ -80,7 +80,7 @@ simulate: .venv/.made-to-test
 bench-kv: .venv/.made-to-test $(if $(MODEL),,.venv-kvpress/.made train-kv)
 	$(BIN)/python -m $(if $(MODEL),bench.kv.real --model '$(MODEL)',bench.kv) $(ARGS)
 
-# The recall models whose weights are not part of the repository: about six minutes of CPU each, resumed where stopped.
+# The recall models whose weights are not part of the repository: about four minutes of CPU each, resumed where stopped.
 train-kv: .venv/.made-to-test
 	for seed in 2 3 4; do test -e .bench/kv/recall-$$seed.safetensors || \
 	  $(BIN)/python -m bench.kv.train --seed $$seed --to .bench/kv || exit 1; done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import traceback
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from swarm_kernels.turboquant import Quantizer
 
-from .row import Context, Outcome
+from .row import Context, Outcome, Row
 from .table import main as measure
 
-__all__ = ["Clock", "Shape", "decode_row", "main", "score_row"]
+__all__ = ["Clock", "GpuClock", "Shape", "decode_row", "main", "rows", "score_row"]
 
 LEAST_BASELINE = 0.8
 """A baseline counts as honest where it moves its bytes at this share of the copy ceiling."""
@@ -31,6 +32,10 @@ MOST_ERROR = 1e-2
 
 TARGETS: dict[tuple[int, int], tuple[float, float] | None] = {(4, 4): (2.0, 0.5), (4, 3): None, (3, 3): (2.2, 0.0)}
 """Bits of keys and values → times faster than the fastest baseline, share of the copy ceiling by its own bytes."""
+
+
+SPLITS = (8, 16, 32, 64, 128)
+"""Runs of keys tried beside what `splits_for` says: the best makes the baseline, ours are judged by what it says."""
 
 
 class Shape(NamedTuple):
@@ -58,8 +63,8 @@ class Clock(Protocol):
     def ceiling(self) -> float:
         """Bytes a second, read and written, of a large copy."""
 
-    def peak(self, run: Callable[[], object]) -> int:
-        """The most bytes allocated while `run` ran, what was there before included."""
+    def beside(self, run: Callable[[], object]) -> int:
+        """The most bytes that `run` had allocated beside what was there before."""
 
 
 class GpuClock:
@@ -69,9 +74,9 @@ class GpuClock:
 
     def __init__(self, repeats: int, copied: int) -> None:
         self.repeats = repeats
-        size = max(1 << 28, 8 * torch.cuda.get_device_properties(0).L2_cache_size)
-        self.flush = torch.ones(size // 4, dtype=torch.int32, device="cuda")
-        source = torch.randint(0, 256, (copied,), dtype=torch.uint8, device="cuda")
+        size = max(copied // 16, 8 * torch.cuda.get_device_properties(0).L2_cache_size)
+        self.flush = torch.ones(size // 4, dtype=torch.int32, device=self.device)
+        source = torch.randint(0, 256, (copied,), dtype=torch.uint8, device=self.device)
         target = torch.empty_like(source)
         self._ceiling = 2 * copied / self.seconds(lambda: target.copy_(source))
 
@@ -93,19 +98,20 @@ class GpuClock:
             graph.replay()
             end.record()
         torch.cuda.synchronize()
-        return statistics.median(begin.elapsed_time(end) for begin, end in events) / 1e3
+        return float(statistics.median(begin.elapsed_time(end) for begin, end in events)) / 1e3
 
     def ceiling(self) -> float:
         """Measured when the clock was made: the median of copies from one large buffer to another."""
         return self._ceiling
 
-    def peak(self, run: Callable[[], object]) -> int:
+    def beside(self, run: Callable[[], object]) -> int:
         """As the caching allocator counts."""
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
         run()
         torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.max_memory_allocated() - before
 
 
 def decode_row(
@@ -148,9 +154,11 @@ def decode_row(
                 "seconds": seconds,
                 "bytes": packed.nbytes,
                 "full_bytes": full,
-                "peak_bytes": clock.peak(packed.step),
+                "beside_bytes": clock.beside(packed.step),
                 "error": off,
             }
+            if (bits_k, bits_v) == (4, 4) and shape.n >= judged_from:
+                outcome.detail[f"{name} by splits"] = {n: clock.seconds(partial(packed.step, n)) for n in SPLITS}
     return outcome
 
 
@@ -227,9 +235,10 @@ class _Packed:
         """What a step must read and write: codes, norms, window, queries and outputs."""
         return self.k.nbytes + self.v.nbytes + _nbytes(*self.window, self.q, self.q)
 
-    def step(self) -> Tensor:
-        """float32 [B, Hkv, G, d]."""
-        return self._step(self.ops.decode, self.ops.attend, self.splits)
+    def step(self, splits: int | None = None) -> Tensor:
+        """float32 [B, Hkv, G, d]; the packed keys in so many runs, None for as many as a cache would take."""
+        far, near = self.splits
+        return self._step(self.ops.decode, self.ops.attend, [splits or far, near])
 
     def exact(self) -> Tensor:
         """The same from the references."""
@@ -271,15 +280,18 @@ def _baselines(flex: Callable[..., Any]) -> dict[str, Callable[..., Tensor]]:
 
     lengths: dict[tuple[int, int, int], Tensor] = {}
 
-    def split_k(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def split_k(splits: int | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         b, heads, n, d = k.shape
         if (b, heads, n) not in lengths:
             lengths[b, heads, n] = torch.full((b, heads), n, dtype=torch.int32, device=k.device)
         rows = q.unflatten(1, (heads, -1)).flatten(3)
-        out, _ = attend(rows, k, v, lengths[b, heads, n], d**-0.5, None, splits_for(b * heads, n, k.device))
+        runs = splits or splits_for(b * heads, n, k.device)
+        out, _ = attend(rows, k, v, lengths[b, heads, n], d**-0.5, None, runs)
         return out
 
-    return {"SDPA enable_gqa": sdpa, "FlexAttention": flex_attention, "our bf16 split-K": split_k}
+    found: dict[str, Callable[..., Tensor]] = {"SDPA enable_gqa": sdpa, "FlexAttention": flex_attention}
+    found["our bf16 split-K"] = partial(split_k, None)
+    return found | {f"our bf16 split-K in {n}": partial(split_k, n) for n in SPLITS}
 
 
 def _tokens(shape: Shape, device: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -312,9 +324,22 @@ def _nbytes(*tensors: Tensor) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
+COPIED = (1 << 32, 1 << 30)
+"""Bytes of the copy that is the ceiling: in full, and quick."""
+SHAPES = [Shape(batch, 1024 * thousands) for batch, thousands in ((4, 128), (8, 128), (1, 128), (8, 32), (1, 32))]
+"""The most wanted first: a machine that is borrowed for minutes may be taken back before the last."""
+
+
 @lru_cache(maxsize=1)
 def _clock(quick: bool) -> GpuClock:
-    return GpuClock(*(10, 1 << 30) if quick else (50, 1 << 32))
+    return GpuClock(10 if quick else 50, COPIED[quick])
+
+
+@lru_cache(maxsize=1)
+def _contenders() -> dict[str, Callable[..., Tensor]]:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return _baselines(torch.compile(flex_attention, dynamic=False))
 
 
 def _machine(context: Context) -> Outcome:
@@ -333,16 +358,38 @@ def _machine(context: Context) -> Outcome:
     return outcome
 
 
-def _decode(context: Context) -> Outcome:
-    from torch.nn.attention.flex_attention import flex_attention
-
-    sizes = [(1, 32), (4, 128)] if context.quick else [(1, 32), (8, 32), (4, 64), (1, 128), (4, 128), (8, 128)]
-    shapes = [Shape(batch, 1024 * thousands) for batch, thousands in sizes]
-    return decode_row(_clock(context.quick), shapes, _baselines(torch.compile(flex_attention, dynamic=False)))
+def _decode(shape: Shape, context: Context) -> Outcome:
+    return decode_row(_clock(context.quick), [shape], _contenders())
 
 
-def _score(context: Context) -> Outcome:
-    return score_row(_clock(context.quick), [Shape(4, 2**15), Shape(4, 2**17)])
+def _score(shape: Shape, context: Context) -> Outcome:
+    return score_row(_clock(context.quick), [shape])
+
+
+def _going_on(name: str, row: Row) -> Row:
+    """The row, with what goes wrong in it as a figure that is missed: the rows after it are measured all the same."""
+
+    def guarded(context: Context) -> Outcome:
+        try:
+            return row(context)
+        except Exception as error:  # of a compiler or a driver that nobody could try before
+            outcome = Outcome()
+            outcome.add(name, "", f"{type(error).__name__}: {error}"[:300], False)
+            outcome.detail["traceback"] = traceback.format_exc()
+            return outcome
+        finally:
+            torch.cuda.empty_cache()
+
+    return guarded
+
+
+def rows() -> dict[str, Row]:
+    """The ceiling, then each shape by itself."""
+    first, *rest = SHAPES
+    found: dict[str, Row] = {"ceiling": _machine, f"decode {first}": partial(_decode, first)}
+    found[f"score {first}"] = partial(_score, first)
+    found |= {f"decode {shape}": partial(_decode, shape) for shape in rest}
+    return {name: _going_on(name, row) for name, row in found.items()}
 
 
 def main() -> int:
@@ -350,7 +397,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         sys.stderr.write("bench.kv_gpu needs a CUDA GPU, and PyTorch finds none here: nothing was measured\n")
         return 2
-    return measure("kv-gpu", __doc__, {"ceiling": _machine, "decode": _decode, "score": _score})
+    return measure("kv-gpu", __doc__, rows())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -75,4 +76,7 @@ def cpu_seconds(command: list[str], cwd: str, env: dict[str, str]) -> tuple[floa
 
 
 def _output(*command: str) -> str:
+    """What a command prints, "" where it is not installed."""
+    if shutil.which(command[0]) is None:
+        return ""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -114,6 +114,8 @@ def _save(path: str, report: dict[str, Any]) -> None:
 
 
 def _commit() -> str:
+    if shutil.which("git") is None:  # a borrowed machine with nothing but a GPU
+        return "unknown"
     here = os.path.dirname(os.path.abspath(__file__))
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--exclude=*"],

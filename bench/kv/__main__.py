@@ -11,7 +11,7 @@ import torch
 
 from bench import table
 
-from . import chain, distortion, flush, memory, needles, quantised, recall
+from . import agreement, chain, distortion, flush, memory, needles, quantised, recall
 
 ROWS = {
     "distortion": distortion.row,
@@ -20,6 +20,7 @@ ROWS = {
     "recall": recall.row,
     "composed": recall.composed_row,
     "needles": needles.row,
+    "agreement": agreement.row,
     "chain": chain.row,
     "flush": flush.row,
 }

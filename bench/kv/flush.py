@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from bench.row import Context, Outcome
-from swarm_kernels.attention import NAME
-from swarm_kernels.cache import CompressedCache
 from swarm_kernels.calibration import calibrate
 from swarm_kernels.policy import Policy
+
+from .harness import new_cache
+from .model import untrained
 
 __all__ = ["row"]
 
@@ -21,26 +21,20 @@ __all__ = ["row"]
 def row(context: Context) -> Outcome:
     """Decoding with a budget of 1,024 tokens and the default window; steps with a flush against those without."""
     outcome = Outcome()
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=1024, hidden_size=1024, intermediate_size=2816, num_hidden_layers=8, num_attention_heads=16,
-        num_key_value_heads=4, head_dim=64, max_position_embeddings=8192,
-    )  # fmt: skip
-    model: Any = LlamaForCausalLM(config).to(torch.bfloat16).eval()
-    model.set_attn_implementation(NAME)
+    model: Any = untrained(layers=8, width=1024, inner=2816, heads=16, kv_heads=4, d=64)
     ids = torch.randint(1, 1024, (1, 1100), generator=torch.Generator().manual_seed(0))
     calibration = calibrate(model, [ids[:, :256]])
     policy = Policy(bits_k=4, bits_v=4, evict="triattention", budget=1024, prune_prompt=True, window=128, slack=64)
-    cache = CompressedCache(model, policy, calibration)
+    cache = new_cache(model, policy, calibration)
     plain, flushing = [], []
     with torch.no_grad():
         model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         token = ids[:, -1:]
         for _ in range(64 * context.pick(5, 2)):
-            before, began = cache.layers[0].counts.flushes, time.perf_counter()  # type: ignore[union-attr]
+            before, began = cache.layers[0].counts.flushes, time.perf_counter()
             model(token, past_key_values=cache, use_cache=True)
             spent = time.perf_counter() - began
-            (flushing if cache.layers[0].counts.flushes > before else plain).append(spent)  # type: ignore[union-attr]
+            (flushing if cache.layers[0].counts.flushes > before else plain).append(spent)
     step, flush = statistics.median(plain), statistics.median(flushing)
     share = (flush - step) / policy.slack / step
     cache.report()

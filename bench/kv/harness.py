@@ -27,8 +27,10 @@ __all__ = [
     "ask",
     "calibration_of",
     "exam",
+    "full_nbytes",
     "interval",
     "model_of",
+    "new_cache",
     "split",
     "weights",
 ]
@@ -45,8 +47,8 @@ def weights(seed: int) -> Path:
     return included if included.exists() else EXTRA / included.name
 
 
-SEEDS = [seed for seed in range(5) if weights(seed).exists()]
-"""The seeds that are trained; each row says how many, five are asked for."""
+SEEDS = [seed for seed in range(10) if weights(seed).exists()][:5]
+"""The first five seeds that are trained; each row says how many."""
 
 
 def model_of(seed: int) -> Any:
@@ -54,6 +56,17 @@ def model_of(seed: int) -> Any:
     model = load(weights(seed)).to(torch.bfloat16)
     model.set_attn_implementation(NAME)
     return model
+
+
+def new_cache(model: Any, policy: Policy | None, calibration: Calibration | None = None) -> Any:
+    """An empty cache under a policy, transformers' full one for None; the model's attention is set to suit it."""
+    model.set_attn_implementation("sdpa" if policy is None else NAME)
+    return DynamicCache(config=model.config) if policy is None else CompressedCache(model, policy, calibration)
+
+
+def full_nbytes(cache: DynamicCache) -> int:
+    """The bytes of the keys and values of a full cache."""
+    return sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)  # type: ignore[union-attr]
 
 
 def exam(seed: int, contexts: int, length: int, place: str = "any", records: int = RECORDS) -> Batch:
@@ -115,23 +128,16 @@ def ask_some(model: Any, exam: Batch, policy: Policy | None, calibration: Calibr
     """`ask` of one batch."""
     rows = exam.context.shape[0]
     context = torch.cat([exam.context, exam.tail[:, :2]], 1) if seen else exam.context
-    if policy is None:
-        model.set_attn_implementation("sdpa")
-        cache: Any = DynamicCache(config=model.config)
-    else:
-        model.set_attn_implementation(NAME)
-        cache = CompressedCache(model, policy, calibration)
+    cache = new_cache(model, policy, calibration)
     asked = exam.answers >= 0
     with torch.no_grad():
         model(context, past_key_values=cache, use_cache=True, logits_to_keep=1)
         if policy is None:
-            full = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-            nbytes, ratio, evicted, quantised = full, 1.0, 0, 0
+            nbytes, ratio, evicted, quantised = full_nbytes(cache), 1.0, 0, 0
         else:
             report = cache.report()
             nbytes, ratio, evicted, quantised = report.nbytes, report.ratio, report.evicted, report.quantised
         logits = model(exam.tail, past_key_values=cache, use_cache=True).logits.float()
-    model.set_attn_implementation(NAME)
     right = (logits.argmax(-1) == exam.answers)[asked].view(rows, -1)
     return Answers(right, nbytes / rows, ratio, evicted, quantised, logits[asked].view(rows, -1, logits.shape[-1]))
 

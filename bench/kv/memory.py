@@ -9,13 +9,13 @@ import sys
 from typing import Any
 
 import torch
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from bench.row import Context, Outcome
-from swarm_kernels.attention import NAME
-from swarm_kernels.cache import CompressedCache
 from swarm_kernels.policy import Policy
 from swarm_kernels.turboquant import Quantizer
+
+from .harness import full_nbytes, new_cache
+from .model import untrained
 
 __all__ = ["row"]
 
@@ -56,26 +56,15 @@ def child(kind: str, tokens: int) -> dict[str, Any]:
 def main(kind: str, tokens: int) -> None:
     """In the child: a narrow model of many layers, so that its cache outweighs it; the text in parts of 512 tokens."""
     torch.set_num_threads(1)
-    config = LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=64, num_hidden_layers=32, num_attention_heads=4,
-        num_key_value_heads=4, head_dim=128, max_position_embeddings=8192,
-    )  # fmt: skip
-    model: Any = LlamaForCausalLM(config).to(torch.bfloat16).eval()
+    model: Any = untrained(layers=32, width=64, inner=64, heads=4, kv_heads=4, d=128)
     ids = torch.randint(1, 64, (1, tokens), generator=torch.Generator().manual_seed(0))
-    if kind == "full":
-        cache: Any = DynamicCache(config=config)
-    else:
-        model.set_attn_implementation(NAME)
-        cache = CompressedCache(model, Policy(bits_k=4, bits_v=4, window=128, slack=64))
+    cache = new_cache(model, None if kind == "full" else Policy(bits_k=4, bits_v=4, window=128, slack=64))
     with torch.no_grad():
         model(ids[:, :64], use_cache=False)  # what the libraries load at first use is not the cache's
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         for part in ids.split(512, 1):
             model(part, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    if kind == "full":
-        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    else:
-        held = cache.report().nbytes
+    held = full_nbytes(cache) if kind == "full" else cache.report().nbytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"before_mib": before, "peak_mib": peak, "cache_mib": held / 2**20}))
 

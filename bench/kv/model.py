@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from .task import VOCABULARY
 
-__all__ = ["WEIGHTS", "build", "load", "save"]
+__all__ = ["WEIGHTS", "build", "load", "save", "untrained"]
 
 WEIGHTS = Path(__file__).with_name("weights")
 """The weights of two seeds, with the logs of their training."""
@@ -35,6 +35,16 @@ def build() -> LlamaForCausalLM:
             attn_implementation="sdpa",
         )
     )
+
+
+def untrained(layers: int, width: int, inner: int, heads: int, kv_heads: int, d: int) -> LlamaForCausalLM:
+    """A Llama of these sizes in bfloat16 with random weights, always the same: for bytes and times, not for answers."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=1024, hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=d, max_position_embeddings=8192,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).to(torch.bfloat16).eval()
 
 
 def load(path: Path) -> LlamaForCausalLM:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import kl_div, log_softmax
+from torch.nn.functional import cosine_similarity, kl_div, log_softmax
 
 from bench.row import Context, Outcome
 from swarm_kernels.policy import Policy
 
+from .chain import STEPS, alike, held_out, said
 from .harness import SEEDS, ask, exam, model_of
 
 __all__ = ["row"]
@@ -23,6 +24,8 @@ def row(context: Context) -> Outcome:
     full = {seed: ask(model, exams[seed], None) for seed, model in models.items()}
     base = sum(f.share for f in full.values()) / len(full)
     outcome.add(f"recall of the full cache, {LENGTH} tokens, {len(models)} seeds", "0.99", f"{base:.4f}", base >= 0.99)
+    walks = {seed: held_out(seed, context.pick(8, 2))[-1] for seed in models}
+    texts = {seed: said(model, walks[seed], None, None) for seed, model in models.items()}
     nothing = {"window": 0, "slack": 1, "sinks": 0}
     policies = {
         "K4/V4": Policy(bits_k=4, bits_v=4, **nothing),
@@ -44,16 +47,22 @@ def row(context: Context) -> Outcome:
             )
             for seed in models
         ) / len(models)  # fmt: skip
+        cosine = sum(
+            float(cosine_similarity(found[seed].logits, full[seed].logits, dim=-1).mean()) for seed in models
+        ) / len(models)
+        steps = STEPS * sum(
+            alike(said(model, walks[seed], None, policy), texts[seed]) for seed, model in models.items()
+        ) / len(models)  # fmt: skip
         ratio = next(iter(found.values())).ratio
         target = targets.get(name)
         passed = None if target is None else base - share <= target and (name != "K4/V4" or divergence < 0.01)
         outcome.add(
-            f"{name}: points below the full cache; KL; bytes",
+            f"{name}: points below the full cache; KL; bytes; cosine of logits; steps of {STEPS} as its text",
             "–" if target is None else f"{100 * target:.1f}" + ("; .01" if name == "K4/V4" else ""),
-            f"{100 * (base - share):.2f}; {divergence:.5f}; {ratio:.2f}x fewer",
+            f"{100 * (base - share):.2f}; {divergence:.5f}; {ratio:.2f}x fewer; {cosine:.5f}; {steps:.1f}",
             passed,
         )
-        outcome.detail[name] = {"share": share, "kl": divergence, "ratio": ratio,
+        outcome.detail[name] = {"share": share, "kl": divergence, "ratio": ratio, "cosine": cosine, "steps": steps,
                                 "quantised": sum(f.quantised for f in found.values())}  # fmt: skip
     outcome.detail["answers"] = sum(int(torch.tensor(f.right.shape).prod()) for f in full.values())
     return outcome

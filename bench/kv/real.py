@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch.nn.functional import kl_div, log_softmax
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench import machine
 from swarm_kernels.attention import NAME
@@ -24,6 +24,8 @@ from swarm_kernels.cache import CompressedCache
 from swarm_kernels.calibration import Calibration, calibrate
 from swarm_kernels.errors import KVError
 from swarm_kernels.policy import Policy
+
+from .harness import full_nbytes, new_cache
 
 __all__ = ["main"]
 
@@ -138,21 +140,16 @@ def answer(
 
     Questions follow one another, each with the right answers to those before it in sight.
     """
-    model.set_attn_implementation("sdpa" if policy is None else NAME)
-    cache: Any = DynamicCache(config=model.config) if policy is None else CompressedCache(model, policy, calibration)
+    cache = new_cache(model, policy, calibration)
     right, kept = 0, []
     with torch.no_grad():
         model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        if policy is None:
-            size = sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers) * 2
-            sizes = (size, size)
-        else:
-            sizes = (cache.report().nbytes, cache.report().full_nbytes)
+        full = policy is None
+        sizes = (full_nbytes(cache),) * 2 if full else (cache.report().nbytes, cache.report().full_nbytes)
         for pair, length in pairs:
             logits = model(pair, past_key_values=cache, use_cache=True).logits[0, -length - 1 : -1].float()
             right += bool((logits.argmax(-1) == pair[0, -length:]).all())
             kept.append(logits)
-    model.set_attn_implementation(NAME)
     return right / len(pairs), torch.cat(kept), sizes
 
 

@@ -125,6 +125,22 @@ def composed_row(context: Context) -> Outcome:
         outcome.add(f"… pruned only at {fewer}x", "–", f"{mean(pruned):.3f}")
         detail[str(fewer)] = {"composed": mean(composed), "pruned": mean(pruned), "ratio": smallest, "budget": budget,
                               **{m: mean(r) for m, r in complete.items()}}  # fmt: skip
+    alone: Rights = {}
+    three: dict[str, Rights] = {"composed": {}, "pruned": {}}
+    everything = Policy(bits_k=2, bits_v=2, window=0, slack=1, sinks=0)
+    for seed, questions in exams.items():
+        model = model_of(seed)
+        calibration = calibration_of(model, length)
+        got = ask(model, questions, everything)
+        alone[seed] = got.right
+        for name, per_token, bits in (("composed", 38, 4), ("pruned", 130, None)):
+            budget = int((length * 128 / got.ratio - 8) / per_token)
+            three[name][seed] = ask(model, questions, policy_of("triattention", budget, bits), calibration).right
+    outcome.add(
+        f"{got.ratio:.2f}x fewer bytes: K2/V2 with nothing evicted; pruned in bfloat16; pruned in K4/V4",
+        "–",
+        f"{mean(alone):.3f}; {mean(three['pruned']):.3f}; {mean(three['composed']):.3f}",
+    )
     detail["answers"] = len(exams) * contexts * records
     outcome.detail.update(detail)
     return outcome

@@ -1,7 +1,7 @@
 """Train a recall model: `python -m bench.kv.train --seed 0`. A few minutes on one core; goes on where it was stopped.
 
-First it learns to continue a repeated random string, then recall and chains in contexts of 32 to 1,024 tokens. A stage
-ends when what it trains on is answered well enough, so the number of steps differs from seed to seed.
+First it learns to continue a repeated random string of any length, then recall and chains in contexts of 32 to 1,024
+tokens. A stage ends when what it trains on is answered well enough, so the number of steps differs from seed to seed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def draw(task: str, length: int, seed: int, step: int) -> Batch:
     """The batch of a step: the same in every run of the same seed."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     if task == "repeat":
-        return repeats(TOKENS // (2 * length), length, generator)
+        # Of any length up to this one: a fixed distance is learnt as a distance, and then recall has to begin anew.
+        some = int(torch.randint(4, length + 1, (1,), generator=generator))
+        return repeats(TOKENS // (2 * length), some, generator)
     if length == 0:
         length = (64, 128, 256, 512, 1024)[step % 5]
     batch = max(2, TOKENS // (length * 3 // 2))

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 pytest.importorskip("triton")
-from bench.kv_gpu import Shape, decode_row, main, score_row
+from bench import kv_gpu
+from bench.kv_gpu import GpuClock, Shape, decode_row, main, score_row
+from swarm_kernels.backend import backend_of
 
 SHAPE = Shape(batch=4, n=96, heads=2, group=2, d=64, window=32)
+SMALL = Shape(batch=2, n=48, heads=1, group=2, d=64, window=16)
 Q, KV = 4 * 4 * 64 * 2, 4 * 2 * 96 * 64 * 2 * 2  # bytes of queries, and of keys and values
+
+
+@pytest.fixture(autouse=True)
+def few_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter takes its time for every program."""
+    monkeypatch.setattr(kv_gpu, "SPLITS", (2,))
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The references in the kernels' place, where only verdicts are looked at."""
+    monkeypatch.setattr("swarm_kernels.backend.backend_of", lambda name, real=backend_of: real("torch"))
 
 
 class SetClock:
@@ -30,7 +50,7 @@ class SetClock:
         """As set."""
         return self._ceiling
 
-    def peak(self, run: Callable[[], object]) -> int:
+    def beside(self, run: Callable[[], object]) -> int:
         """Nothing."""
         return 0
 
@@ -65,6 +85,7 @@ def test_bytes_ratios_and_shares(device: str) -> None:
     assert k4v4.measured.startswith("2.50x, ") and k4v4.passed is None
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize(
     ("ratio", "share", "verdicts"),
     [(2.5, 0.9, (True, None, True)), (2.15, 0.95, (True, None, False)), (2.05, 0.85, (False, None, False))],
@@ -76,9 +97,11 @@ def test_targets(ratio: float, share: float, verdicts: tuple[bool | None, ...], 
     baseline = full / share  # at a ceiling of one byte a second
     outcome = decode_row(SetClock(device, 1.0, baseline, baseline / ratio), [shape], {"a": sdpa}, 256)
     assert len(outcome.figures) == 4 and outcome.figures[0].passed is True
+    assert outcome.detail["0k x 4 K4/V4 by splits"] == {2: baseline / ratio}
     assert tuple(figure.passed for figure in outcome.figures[1:]) == verdicts
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_slow_baseline_is_no_baseline(device: str) -> None:
     """Under 80 % of the ceiling the baseline is a miss, and so is what is compared with it."""
     outcome = decode_row(SetClock(device, KV / 5, 10.0, 1.0), [SHAPE], {"only": sdpa}, 64)
@@ -110,3 +133,64 @@ def test_score_is_a_share_of_the_ceiling(device: str) -> None:
         outcome = score_row(SetClock(device, moved, time), [SHAPE])
         assert outcome.figures[0].passed is passed
     assert outcome.figures[0].measured.startswith("77% of copy")
+
+
+class Anything:
+    """A stream, an event, a graph, a context: takes every call, and a graph runs nothing when it is replayed."""
+
+    def __init__(self, *arguments: object, **named: object) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def wait_stream(self, other: object) -> None: ...
+
+    def record(self) -> None: ...
+
+    def replay(self) -> None: ...
+
+    def elapsed_time(self, end: object) -> float:
+        """Milliseconds."""
+        return 0.25
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: run the bench itself")
+def test_every_line_of_the_bench_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line to the JSON, all that is CUDA's replaced, kernels interpreted, on a machine without git."""
+    for name in ("Stream", "CUDAGraph", "graph", "stream", "Event"):
+        monkeypatch.setattr(torch.cuda, name, Anything)
+    monkeypatch.setattr(torch.cuda, "current_stream", Anything)
+    properties = SimpleNamespace(name="a GPU", L2_cache_size=1 << 10, multi_processor_count=4)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    for name, value in {"is_available": True, "memory_allocated": 10, "max_memory_allocated": 30}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    for name in ("synchronize", "reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    monkeypatch.setattr(GpuClock, "device", "cpu")
+    monkeypatch.setattr(kv_gpu, "COPIED", (1 << 16, 1 << 12))
+    broken = Shape(batch=1, n=64, heads=1, group=2, d=36, window=8)  # no multiple of 8: fails when it is packed
+    monkeypatch.setattr(kv_gpu, "SHAPES", [SMALL, broken])
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    kv_gpu._clock.cache_clear()
+    kv_gpu._contenders.cache_clear()
+    monkeypatch.setattr(sys, "argv", ["kv_gpu", "--json", str(tmp_path / "out" / "kv-gpu.json")])
+    assert main() == 1
+    kv_gpu._clock.cache_clear()
+    kv_gpu._contenders.cache_clear()
+    report = json.loads((tmp_path / "out" / "kv-gpu.json").read_text())
+    assert report["commit"] == "unknown" and list(report["rows"]) == [
+        "ceiling", f"decode {SMALL}", f"score {SMALL}", f"decode {broken}",
+    ]  # fmt: skip
+    baselines = report["rows"][f"decode {SMALL}"]["detail"][f"{SMALL} baselines"]
+    assert set(baselines) == {
+        "SDPA enable_gqa", "FlexAttention", "our bf16 split-K", "our bf16 split-K in 2",
+    } and set(baselines.values()) == {0.25e-3}  # fmt: skip
+    packed = report["rows"][f"decode {SMALL}"]["detail"][f"{SMALL} K4/V4"]
+    assert packed["beside_bytes"] == 20 and packed["seconds"] == [0.25e-3] * 2
+    (failed,) = report["rows"][f"decode {broken}"]["figures"]
+    assert failed["pass"] is False and failed["measured"].startswith("Unsupported: a head size of 36")
+    assert "a GPU" in capsys.readouterr().out
