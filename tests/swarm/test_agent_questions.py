@@ -72,14 +72,17 @@ def test_who_touched_a_thing_last_and_why(swarm: Swarm) -> None:
 
 
 def test_what_happened_between_two_hours(swarm: Swarm) -> None:
-    """The first hits are of those hours, as many as git knows, up to five."""
+    """All commits of those hours and no others, with words or without; in a question the hours weigh most."""
     at = datetime.fromisoformat(ours("log", "-1", "--format=%aI", "--", BEFORE)[0]).astimezone(UTC)
-    low, high = at.replace(minute=0, second=0), at.replace(minute=59, second=0)
-    hits = swarm.reader().recall(f"what was changed on {low:%Y-%m-%d} between {low:%H:%M} and {high:%H:%M}?")
-    there = [datetime.fromisoformat(line) for line in ours("log", "--no-merges", "--format=%aI")]
-    wanted = min(5, sum(low <= one < high for one in there))
-    assert wanted
-    assert all(low.timestamp() <= _time(hit.valid_from) < high.timestamp() for hit in hits[:wanted])
+    low, high = at.replace(minute=0, second=0), at.replace(minute=59, second=59)
+    listed = [line.partition(" ") for line in ours("log", "--no-merges", "--format=%H %aI")]
+    wanted = {commit for commit, _, when in listed if low <= datetime.fromisoformat(when) <= high}
+    span = f"at:[{low:%Y-%m-%dT%H:%M:%S} TO {high:%Y-%m-%dT%H:%M:%S}] kind:log"
+    assert wanted == {hit.ref for hit in swarm.reader().recall(span, k=1000)}
+    some = {hit.ref for hit in swarm.reader().recall(f"{span} test", k=1000)}
+    assert some and some < wanted
+    hits = swarm.reader().recall(f"what was tested on {low:%Y-%m-%d} between {low:%H:%M} and {high:%H:%M}?")
+    assert max(hits, key=lambda hit: hit.shares.get("time", 0.0)).ref in wanted
 
 
 def test_a_commit_is_found_by_what_its_first_line_says(swarm: Swarm) -> None:
