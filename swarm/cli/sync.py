@@ -15,7 +15,7 @@ from swarm_ledger.remotes import find_remote
 from swarm_ledger.sync import sync
 
 from .call import Call
-from .output import say, say_json
+from .output import counted, say, say_json, short
 
 EXAMPLE = """
 swarm sync
@@ -41,8 +41,9 @@ def run(call: Call) -> int:
     if call.json:
         say_json({"ok": True, **asdict(done)})
         return 0
-    merged = f", merged in {done.merge}" if done.merge else ""
-    say(f"{done.remote}: {done.received} commits received, {done.sent} sent{merged}; both are at {done.tip}")
+    merged = f", merged in {short(done.merge)}" if done.merge else ""
+    received = counted(done.received, "commit")
+    say(f"{done.remote}: {received} received, {done.sent} sent{merged}; both are at {short(done.tip)}")
     for id in done.contested:
         say(f"{id} holds a version that could not be merged: `swarm show {id}`")
     return 0
