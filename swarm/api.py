@@ -101,11 +101,9 @@ class Swarm:
         from .agent import Agent
         from .owning import inherit
 
-        before = {self.sessions.joined(), self.sessions.find(name)}
+        before = [one for one in (self.sessions.joined(), self.sessions.find(name)) if one]
         joined = self.sessions.join(name, role)
-        for one in before:
-            if one and one.agent == joined.session.agent:
-                inherit(self.store.directory, one, joined.session)
+        inherit(self.store.directory, self.sessions, before, joined.session)
         self.record.add("join", joined.session, [], "done")
         return Agent(self, *joined)
 

@@ -15,7 +15,7 @@ from swarm_ledger.store import BlobId
 
 from .given import Note
 from .reader import Reader, no_entry
-from .session import Session
+from .session import Session, Sessions
 
 if TYPE_CHECKING:
     from swarm_ledger.directory import Directory
@@ -175,11 +175,22 @@ class Owner(Reader, ABC):
         return out
 
 
-def inherit(directory: Directory, before: Session, session: Session) -> None:
-    """Grant the leases of `before`, a session that ended, to `session` of the same agent. Raises Busy, StorageError."""
-    if not before.tokens():
+def inherit(directory: Directory, sessions: Sessions, before: Sequence[Session], session: Session) -> None:
+    """Grant `session`, which has just begun, the leases of its agent's earlier ones here. Raises Busy, StorageError.
+
+    Those are the sessions `before`, and those that a call which died joining, or one beside this, has left: whichever
+    session began last has them in the end.
+    """
+    earlier = {one.id for one in before if one.agent == session.agent and one.tokens()}
+    for lease in directory.leases():
+        if lease.session and lease.agent == session.agent and sessions.began_here(lease.session):
+            earlier.add(lease.session)
+    if not earlier:
         return
-    old, new = Holder(before.id, before.agent), Holder(session.id, session.agent)
+    tokens: list[Token] = []
     with directory.deciding() as table:
-        tokens = coherence.inherit(table, old, new, directory.now())
+        now, me = directory.now(), Holder(session.id, session.agent)
+        if sessions.joined() == session:
+            for one in sorted(earlier):
+                tokens += coherence.inherit(table, Holder(one, session.agent), me, now)
     session.hold(tokens)

@@ -229,6 +229,10 @@ class Sessions:
         data = self._json(f"sessions/{session}.json")
         return data.get("directory") if data else None
 
+    def began_here(self, session: str) -> bool:
+        """Whether `session` began in this worktree (outside a repository: in this directory)."""
+        return self.git_dir(session) == self._where
+
     def acting_as(self, name: str) -> Session:
         """The session of the agent `name` in this worktree: the joined one, or one made for it without joining."""
         found = self.find(name)

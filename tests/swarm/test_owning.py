@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from swarm import Agent, BadInput, Conflict, Env, Expired, Fenced, NotFound, Owned, Refused, Swarm
+from swarm.session import Joined, Sessions
 from swarm_ledger.directory import MemoryDirectory
 from swarm_ledger.memory import MemoryStore
 from swarm_ledger.place import Place
@@ -322,6 +323,27 @@ def test_an_agent_that_joins_again_keeps_its_leases(make: Make) -> None:
     with pytest.raises(Fenced):
         before.edit(plan, "from the session before")
     assert sorted(after.release()) == ["path:src/auth", plan]
+
+
+def test_no_lease_is_left_behind_by_joins_that_overtake_each_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of an agent's two sessions is the later has them, and so has one after a call that died joining."""
+    ada = make("ada")
+    ada.own("path:src")
+    join, later = Sessions.join, list[Agent]()
+
+    def overtaken(sessions: Sessions, name: str, role: str | None = None) -> Joined:
+        monkeypatch.undo()
+        found = join(sessions, name, role)
+        later.append(make("ada"))
+        return found
+
+    monkeypatch.setattr(Sessions, "join", overtaken)
+    make("ada")
+    assert [(lease.session, lease.mine) for lease in later[0].leases()] == [(later[0].session.id, True)]
+    ada._swarm.sessions.join("ada")  # and is killed
+    last = make("ada")
+    assert [(lease.session, lease.mine) for lease in last.leases()] == [(last.session.id, True)]
+    assert last.release() == ["path:src"]
 
 
 def test_who_is_replaced_in_its_worktree_keeps_its_session(make: Make) -> None:
