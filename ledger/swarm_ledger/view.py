@@ -2,6 +2,7 @@
 
     <worktree>/.swarm/ledger/      the files, each at its path in the ledger
     <worktree>/.swarm/aside/       texts on their way in, and files just put aside
+    <worktree>/.swarm/shown        which ledger's they are
     <home>/views/<key>/            the worktree's registration, its lock and manifest
 
 A file is brought up to date in one exchange of names: the new text goes in and what was there comes aside in one

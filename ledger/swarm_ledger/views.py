@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ _AT_ONCE = 64
 _ROUNDS = 3
 
 _FILE = "view.json"
+_SHOWN = "shown"
+"""Beside the files: which ledger's they are. Two in one place would each take in the other's as made by hand."""
 
 
 def find(place: Place, env: Env) -> View | None:
@@ -39,7 +42,10 @@ def find(place: Place, env: Env) -> View | None:
 
 
 def turn_on(place: Place, env: Env) -> View:
-    """Register the view of the worktree of `place`; `refresh` then fills it. Raises BadInput, StorageError."""
+    """Register the view of the worktree of `place`; `refresh` then fills it.
+
+    Raises BadInput, also where the worktree has a view of another ledger, StorageError.
+    """
     if place.worktree is None or place.common_dir is None:
         raise BadInput("no worktree here to show the ledger's files in; go into one, then `swarm view on`.")
     directory = _registration(place)
@@ -49,6 +55,7 @@ def turn_on(place: Place, env: Env) -> View:
             os.makedirs(made, exist_ok=True)
         if os.path.islink(f"{place.worktree}/.swarm"):
             raise BadInput(f"{place.worktree}/.swarm is a symbolic link; move it away, then `swarm view on`.")
+        _mark(f"{place.worktree}/.swarm/{_SHOWN}", directory, env)
         # From the home, so that a repository can be moved; a worktree that lies elsewhere may be moved without it.
         inside = os.path.realpath(place.home).startswith(os.path.realpath(place.worktree) + "/")
         where = os.path.relpath(place.worktree, place.home) if inside else place.worktree
@@ -75,6 +82,8 @@ def turn_off(view: View) -> list[str]:
                 left += sorted({path for path, _ in files.tree.walk()} - set(left))
                 left += [f"../aside/{one.name}" for one in files.aside.left()]
             shutil.rmtree(view.registration)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{view.worktree}/.swarm/{_SHOWN}")
         view.close()
         for directory in (view.root, f"{view.worktree}/.swarm/aside", f"{view.worktree}/.swarm"):
             with contextlib.suppress(OSError):
@@ -180,6 +189,27 @@ def _registration(place: Place) -> str:
     if os.path.realpath(place.home) != f"{common}/swarm":  # a home that several repositories may share
         key += "-" + hashlib.sha256(os.fsencode(own)).hexdigest()[:8]
     return f"{place.home}/views/{key}"
+
+
+def _mark(path: str, registration: str, env: Env) -> None:
+    """Note in the file `path` which registration is shown here. Raises BadInput where another is."""
+    registration = os.path.realpath(registration)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            other = file.read().rstrip("\n")
+    except FileNotFoundError:
+        other = ""
+    if other == registration:
+        return
+    # Where ours is on already, this is a copy of the other's repository.
+    if os.path.exists(f"{other}/{_FILE}") and not os.path.exists(f"{registration}/{_FILE}"):
+        home = shlex.quote(os.path.dirname(os.path.dirname(other)))
+        raise BadInput(
+            f"the files of another ledger show in this worktree; `SWARM_HOME={home} swarm view off` turns that off."
+        )
+    scratch = f"{path}.{env.rng.getrandbits(64):016x}"
+    env.disk.create(scratch, os.fsencode(f"{registration}\n"))
+    env.disk.rename(scratch, path)
 
 
 def _exclude(path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -430,6 +431,30 @@ def test_turning_it_off_leaves_what_a_hand_wrote(place: Place, make_request: Mak
     assert Path(f"{view.root}/{FACT}").read_bytes() == HAND
     assert views.find(place, Env()) is None
     store.close()
+
+
+def test_a_worktree_shows_one_ledger(place: Place, tmp_path: Path) -> None:
+    """Each of two would take in the other's files as a hand's; the message tells how to turn the first off."""
+    other = place._replace(home=str(tmp_path / "an other"))
+    view = views.turn_on(place, Env())
+    with pytest.raises(BadInput, match=f"; `SWARM_HOME={re.escape(place.home)} swarm view off` turns that off"):
+        views.turn_on(other, Env())
+    assert views.find(other, Env()) is None
+    assert views.turn_off(view) == [] and not Path(f"{place.worktree}/.swarm").exists()
+    views.turn_on(other, Env())
+    with pytest.raises(BadInput, match=f"; `SWARM_HOME='{re.escape(other.home)}' swarm view off` turns that off"):
+        views.turn_on(place, Env())
+
+
+def test_a_view_in_a_copy_of_a_repository_is_the_copy_s(place: Place, tmp_path: Path) -> None:
+    """It came with the copy, so it may be turned on again."""
+    views.turn_on(place, Env())
+    for directory in (str(place.common_dir), str(place.worktree)):
+        shutil.copytree(directory, f"{directory}-copy")
+    common = f"{place.common_dir}-copy"
+    copy = Place(f"{common}/swarm", common, common, f"{place.worktree}-copy")
+    views.turn_on(copy, Env())
+    assert Path(f"{copy.worktree}/.swarm/shown").read_text() == f"{copy.home}/views/main\n"
 
 
 def test_a_view_wants_a_worktree(tmp_path: Path) -> None:
