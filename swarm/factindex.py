@@ -23,7 +23,7 @@ from swarm_ledger.times import parse_time
 
 from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
-__all__ = ["Cited", "Fact", "FactIndex", "Known", "is_active"]
+__all__ = ["Cited", "Fact", "FactIndex", "Known", "digests", "is_active"]
 
 _APPLICATION, _VERSION = 0x53574556, 4
 _SCHEMA = """
@@ -217,6 +217,15 @@ class FactIndex:
 
         self._write(work)
 
+    def forget(self) -> None:
+        """Begin anew: all of it comes back from the ledger and the code."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for table in ("meta", "cited", "sketch", "fact", "blob", "verdict", "tree"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+
+        self._write(work)
+
     def close(self) -> None:
         """Release the descriptors."""
         self._file.close()
@@ -245,6 +254,12 @@ class FactIndex:
                 _take_in(db, change)
         db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?), ('tip', ?)", (changes.mark, changes.commit))
         db.execute("COMMIT")
+
+
+def digests(fields: Mapping[str, object]) -> list[str]:
+    """The names of what the citations in the fields of an entry say."""
+    citations = fields.get("citations")
+    return [digest for _, (_, digest, _, _) in _cited(citations if isinstance(citations, list) else [])]
 
 
 def is_active(fields: Mapping[str, object]) -> bool:

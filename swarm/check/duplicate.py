@@ -29,13 +29,11 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
     near = sorted(
         pair for pair, number in pairs.items() if number >= min(SHARED, *(len(sketches[one]) for one in pair))
     )
-    texts = subject.store.read_many([*{path for pair in near for path in pair}])
-    said = {path: words(said_in(version.text)) for path, version in texts.items()}
+    texts = subject.texts([*{path for pair in near for path in pair}])
+    said = {path: words(said_in(text)) for path, text in texts}
     forced, found = subject.forced("duplicate"), set[str]()
     for one, other in near:
-        if other in found or facts[other] in forced or not (one in said and other in said):
-            continue
-        if alike(said[one], said[other]):
+        if other not in found and facts[other] not in forced and alike(said[one], said[other]):
             found.add(other)
             message = f"{facts[other]} says what {facts[one]} says; swarm supersede {facts[other]} --by {facts[one]}"
             yield Finding("warn", "duplicate", other, message)

@@ -32,6 +32,8 @@ def evidence(subject: Subject) -> Iterator[Finding]:
             yield Finding("error", "evidence", "code", f"none of {len(code)} citations of code could be checked: {why}")
             return
         facts = {fact.id: fact for fact in swarm.facts.facts()}
+        verdicts = [one for one in verdicts if one.fact in facts]  # the others were retracted meanwhile
+        code = [one for one in code if one.fact in facts]
         if branch is None:
             bad = [one for one in verdicts if one.verdict in _BAD]
             yield from (_finding(facts[one.fact], one, (one.first, one.last)) for one in bad)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_ledger import logbook
 from swarm_ledger.entry import Document
-from swarm_ledger.errors import BadInput
+from swarm_ledger.errors import BadInput, Busy
 from swarm_ledger.ids import EntryId, id_of
 from swarm_ledger.schema import validate
-from swarm_ledger.store import Commit, Store
+from swarm_ledger.store import BlobId, Commit, Store
 
-from ..factindex import is_active
+from ..factindex import digests, is_active
 from ..gates import Policy, policy
 from ..guard import Guard
 from ..links import cited_versions, targets
@@ -29,6 +29,8 @@ __all__ = ["SETTINGS", "WORKFLOW", "Branch", "Entries", "Subject"]
 
 SETTINGS, WORKFLOW = "swarm.yaml", ".github/workflows/ledger.yml"
 _CHUNK = 512
+_LOOKS = 100
+"""So often it is tried to see the files of one commit while others write."""
 
 
 class Branch(NamedTuple):
@@ -43,6 +45,9 @@ class Branch(NamedTuple):
 class Subject:
     """A ledger as it stood when the check began; what several checks need is read once, when the first asks.
 
+    Others may write meanwhile: its files and its history are those of one commit. Raises Busy where that is not to be
+    had.
+
     `swarm` is the ledger seen from a directory, for the checks that look beyond its files; None leaves those out.
     `code` is whether there is code to look at.
     """
@@ -51,8 +56,14 @@ class Subject:
         self, store: Store, branch: Branch | None = None, swarm: Swarm | None = None, code: bool = False
     ) -> None:
         self.store, self.branch, self.swarm, self.code = store, branch, swarm, code
-        self.tree = dict(store.paths())
+        self.tree: dict[str, BlobId]
         """Path → version of every file."""
+        for _ in range(_LOOKS):
+            self._tip = store.tip()
+            self.tree = dict(store.paths())
+            if store.tip() == self._tip:
+                return
+        raise Busy("others write all the time, so that no moment could be looked at; try again.")
 
     @cached_property
     def entries(self) -> Entries:
@@ -78,7 +89,19 @@ class Subject:
     @cached_property
     def commits(self) -> list[Commit]:
         """The history, oldest first."""
-        return [*self.store.history()][::-1]
+        whole = [*self.store.history()]
+        until = [number for number, commit in enumerate(whole) if commit.id == self._tip]
+        return whole[until[0] if until else 0 :][::-1]
+
+    def texts(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Those of `paths` with their texts."""
+        for start in range(0, len(paths), _CHUNK):
+            part = paths[start : start + _CHUNK]
+            now = self.store.read_many(part)
+            for path in part:
+                version = now.get(path)
+                same = version is not None and version.blob == self.tree[path]
+                yield path, version.text if version and same else self.store.blob(self.tree[path])
 
 
 class Entries:
@@ -94,19 +117,20 @@ class Entries:
         """Ids that a tombstone stands for."""
         self.facts: dict[str, str] = {}
         """Path → id of each active fact."""
+        self.cited: dict[str, list[str]] = {}
+        """Id → names of what an active fact or reflection cites."""
         self.sketches: dict[str, list[int]] = {}
         """Path → the sketch of what it says."""
         paths = [path for path in subject.tree if path != SETTINGS]
         self.findings: list[Finding] = []
         self.secrets: list[tuple[str, str, str]] = []
         """(path, id, kind) of each entry that holds what looks like a secret."""
-        for start in range(0, len(paths), _CHUNK):
-            for path, version in subject.store.read_many(paths[start : start + _CHUNK]).items():
-                try:
-                    look = self._log if path.startswith("log/") else self._document
-                    self.findings += look(path, version.text)
-                except BadInput as error:
-                    self.findings.append(Finding("error", "parse", path, str(error)))
+        for path, text in subject.texts(paths):
+            try:
+                look = self._log if path.startswith("log/") else self._document
+                self.findings += look(path, text)
+            except BadInput as error:
+                self.findings.append(Finding("error", "parse", path, str(error)))
 
     def _log(self, path: str, text: bytes) -> Iterator[Finding]:
         entries = logbook.parse(text)
@@ -133,6 +157,8 @@ class Entries:
             self.buried.add(str(document.fields.get("of")))
         validate(document.fields, document.body)
         self._keep(path, id, document)
+        if path.startswith(("facts/", "reflections/")) and is_active(document.fields):
+            self.cited[id] = digests(document.fields)
         if path.startswith("facts/") and is_active(document.fields):
             self.facts[path] = id
             self.sketches[path] = sketch(said_in(text))

@@ -19,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Rebuild."""
     number = call.swarm.index.reindex()
+    call.swarm.facts.forget()
     if call.json:
         say_json({"entries": number})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,33 @@ def test_a_secret_that_passed_no_gate_is_an_error(ada: Agent) -> None:
     foreign(ada, log, head + f"## 10:54:03 log-261121-00000000\n\n{token}\n\n".encode())
     found = [(one.severity, one.where) for one in check(ada.store).findings if one.rule == "secret"]
     assert found == [("error", PATH), ("error", log)]
+
+
+@pytest.mark.parametrize("name", ["tip", "paths", "read_many", "history"])
+def test_a_check_beside_writers_looks_at_one_moment(
+    ada: Agent, bob: Agent, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What is written, changed and retracted meanwhile is no finding."""
+    ids = [ada.remember(f"Fact {number}", f"It is {number}").id for number in range(6)]
+    ada.remember("Seventh", cite=ids[-2:])
+    really = getattr(ada.store, name)
+    left = [1, 1, 1]
+
+    def meanwhile(*args: Any) -> Any:
+        found = [*really(*args)] if name in ("paths", "history") else really(*args)
+        if left:
+            left.pop()
+            bob.show(ids[0])
+            bob.edit(ids[0], f"It is {len(left)} now")
+            bob.show(ids[-1])
+            bob.retract(ids.pop(), "wrong")
+            bob.remember(f"New {len(left)}", cite=[ids[0]])
+        return found
+
+    monkeypatch.setattr(ada.store, name, meanwhile)
+    report = check(ada.store, None, ada._swarm, code=False)
+    assert [one for one in report.findings if one.severity == "error"] == []
+    assert len(left) < 3
 
 
 def test_facts_that_say_the_same_are_named(ada: Agent, bob: Agent) -> None:

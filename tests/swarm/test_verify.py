@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +265,20 @@ def test_status_names_contested_facts_until_one_is_superseded(repository: Path, 
         fact(run, "--key", f"k{number}.v", title=f"Value {number} is a")
         fact(run, "--key", f"k{number}.v", title=f"Another says {number}, b")
     assert "         and 2 more keys; `swarm check` names them\n" in run("status").out
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM cited", "DELETE FROM fact", "UPDATE fact SET active = 0"])
+def test_an_index_of_facts_that_differs_is_found_and_built_anew(repository: Path, run: Run, damage: str) -> None:
+    """Else evidence would not be looked at, and nobody would know."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    assert run("check").code == 0
+    with closing(sqlite3.connect(repository / ".git/swarm/index/evidence.db")) as db, db:
+        db.execute(damage)
+    done = run("check")
+    assert (done.code, f"does not have {id} as the ledger has it" in done.out) == (1, True)
+    assert run("reindex").code == 0
+    assert run("check").code == 0
+    assert run("verify").out == "1 citation: 1 fresh.\n"
 
 
 def test_a_file_that_can_not_be_looked_into(repository: Path, run: Run) -> None:
