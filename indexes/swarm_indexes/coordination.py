@@ -79,17 +79,19 @@ def shares(
 
 
 def shares_among(
-    db: sqlite3.Connection, idf: Mapping[str, float], rows: Sequence[int], facets: str
+    db: sqlite3.Connection, idf: Mapping[str, float], rows: Sequence[int], narrow: Mapping[str, str]
 ) -> dict[str, dict[int, float]]:
-    """Term → the `shares` of it in `rows`, each of which holds one of the terms, where `facets` hold.
+    """Term → the `shares` of it in `rows`, each of which holds one of the terms.
 
-    The postings of a common term are long. Where all of `rows` hold a rarer one, only what is in both is gone through:
-    a score is a sum, and the part of the rarer ones is known.
+    `narrow` has facets for some terms, which hold for all of `rows` and for fewer rows than have the term. The postings
+    of a common term are long. Where all of `rows` hold a rarer one, only what is in both is gone through: a score is a
+    sum, and the part of the rarer ones is known.
     """
     found: dict[str, dict[int, float]] = {}
     scores = dict.fromkeys(rows, 0.0)
     rarer: list[str] = []
     for term in sorted(idf, key=lambda term: -idf[term]):
+        facets = narrow.get(term, "")
         if rarer and all(scores.values()):
             most = idf[term] * (_K1 + 1)
             both = db.execute(

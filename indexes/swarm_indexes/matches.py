@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from .coordination import frequency, heaviest, holding, idf_of, shares, shares_among
 from .streams import STREAM_BITS
+from .tables import RANKED
 
 __all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
 
@@ -22,6 +23,9 @@ DECAY = (1.0, 0.7, 0.5, 0.35)
 
 POOL = 100
 """How many of the best by BM25 are looked at more closely, where rows are many."""
+
+_POOL_FOR_WORDS = 50
+"""The same where no question is asked: what stands around a match then moves it by less."""
 
 _HEAVY = 300
 """Of so many that weigh most by their terms, or a few more, the best by BM25 are taken, where rows are many."""
@@ -152,11 +156,13 @@ def match(
         spots = _spots(db, pool)
     else:
         few = holding(db, facets, _NARROW) if facets else _NARROW
-        narrow, allowed = (facets, few) if few < _NARROW else ("", total)
+        allowed = few if few < _NARROW else total
+        narrow = {term: facets for term, count in known.items() if allowed < count}
         heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
         rows = shares_among(db, idf, heavy, narrow)
-        order = _best(db, rows, idf, max(k, POOL))
-        pool, unsure = set(order[:POOL]), set()
+        size = POOL if context else _POOL_FOR_WORDS
+        order = _best(db, rows, idf, max(k, size))
+        pool, unsure = set(order[:size]), set()
         spots = _spots(db, pool)
         spots |= {n: spot for spot, n in _neighbours(db, spots, 2 * _REACH).items()}
         region = pool | spots.keys()
@@ -197,7 +203,8 @@ def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[s
 def _ordered(db: sqlite3.Connection, scores: dict[int, float]) -> list[int]:
     """Rows by score (lower is better); ties newest first, then by id."""
     keys = db.execute(
-        "SELECT n, moment, id FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(list(scores)),)
+        f"SELECT n, moment, id FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))",  # noqa: S608 (text of ours)
+        (str(list(scores)),),
     )
     best = sorted((round(scores[n], 9), -(moment or 0.0), id, n) for n, moment, id in keys)
     return [n for _, _, _, n in best]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .features import Candidate, of_numbers, of_texts, read_marks
 from .matches import POOL, Matches
 from .question import Question
+from .tables import RANKED
 
 __all__ = ["Ranked", "Weights", "candidates", "featured", "rank", "weights"]
 
@@ -51,7 +52,7 @@ def weights() -> Weights:
 
 def candidates(db: sqlite3.Connection, rows: Collection[int]) -> list[Candidate]:
     """Those of `rows` that there are, in no order."""
-    listed = "SELECT n, id, by_, moment FROM entry WHERE n IN (SELECT value FROM json_each(?))"
+    listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
     return [Candidate(*row) for row in db.execute(listed, (str(list(rows)),))]
 
 

@@ -138,7 +138,7 @@ def test_shares_among_rows_are_the_same(db: sqlite3.Connection) -> None:
             continue
         idf = {term: coordination.idf_of(coordination.frequency(db, term), ROWS) for term in terms}
         rows = sorted(heaviest(db, terms, 40))
-        found = coordination.shares_among(db, idf, rows, "")
+        found = coordination.shares_among(db, idf, rows, {})
         assert found.keys() == idf.keys()
         rarest = max(idf, key=lambda term: idf[term])
         short += len(terms) > 1 and set(rows) == found[rarest].keys()
