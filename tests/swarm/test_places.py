@@ -99,7 +99,7 @@ def test_nothing_outside_the_ledger_s_home_is_written(
 
     def files() -> dict[str, bytes]:
         found = (path for path in tmp_path.rglob("*") if path.is_file())
-        ours = ("/.git/swarm/", "/.swarm/ledger/", "/.git/info/exclude")
+        ours = ("/.git/swarm/", "/.swarm/", "/.git/info/exclude")
         return {str(path): path.read_bytes() for path in found if not any(part in str(path) for part in ours)}
 
     make(tmp_path / "repository")
