@@ -41,6 +41,9 @@ CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first I
 CREATE TABLE tree (source TEXT PRIMARY KEY, used INTEGER) WITHOUT ROWID;
 """
 _KINDS = ("path", "entry", "log", "url", "command")
+_PATIENCE_MS = 250
+"""So long it is waited for another that writes, to keep what was found out."""
+
 _TREES = 4
 """Verdicts on so many trees are kept; those on single blobs stay."""
 
@@ -224,15 +227,25 @@ class FactIndex:
             for table in ("meta", "cited", "sketch", "fact", "blob", "verdict", "tree"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
-        self._write(work)
+        self._write(work, waits=True)
 
     def close(self) -> None:
         """Release the descriptors."""
         self._file.close()
 
-    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+    def _write(self, work: Callable[[sqlite3.Connection], object], *, waits: bool = False) -> None:
+        """Do `work` in a transaction; without `waits` only if no other process writes for long."""
+
         def transaction(db: sqlite3.Connection) -> None:
-            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if waits or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                return  # what was found out about code is found out again; nobody who writes a fact is held up by it
+            finally:
+                db.execute("PRAGMA busy_timeout = 0")
             work(db)
             db.execute("COMMIT")
 

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -265,6 +266,22 @@ def test_status_names_contested_facts_until_one_is_superseded(repository: Path, 
         fact(run, "--key", f"k{number}.v", title=f"Value {number} is a")
         fact(run, "--key", f"k{number}.v", title=f"Another says {number}, b")
     assert "         and 2 more keys; `swarm check` names them\n" in run("status").out
+
+
+def test_nobody_who_cites_waits_for_another_that_writes_the_index(repository: Path, run: Run) -> None:
+    """What is found out about code is kept where it can be; verdicts are given all the same."""
+    fact(run, "--cite", "auth.py:1-2", title="one")
+    commit(repository, auth_py=CODE + "\n\ndef more():\n    return 3\n")
+    with closing(sqlite3.connect(repository / ".git/swarm/index/evidence.db", isolation_level=None)) as db:
+        assert run("verify").code == 0
+        db.execute("BEGIN IMMEDIATE")
+        commit(repository, other_py="x = 1\n")
+        began = time.monotonic()
+        fact(run, "--cite", "auth.py:9-10", title="There is more to it")
+        assert run("log", "--as", "ada", "x").code == 0
+        assert time.monotonic() - began < 3
+        db.execute("ROLLBACK")
+    assert run("verify").out == "2 citations: 2 fresh.\n"
 
 
 @pytest.mark.parametrize("damage", ["DELETE FROM cited", "DELETE FROM fact", "UPDATE fact SET active = 0"])
