@@ -35,7 +35,7 @@ class Changed(NamedTuple):
     version: BlobId | None
     """The version now; None where it was retracted."""
     delta: str
-    """What is different; "" where that is too long, or where the old version is gone."""
+    """What is different; "" where that is too long, the old version is gone, or one of them is no text."""
     whole: bool
     """Whether who knows `was` and `delta` knows `version`."""
 
@@ -47,7 +47,7 @@ def changed(store: Store, path: str, was: BlobId, now: BlobId | None) -> Changed
         return Changed(id, was, None, "retracted", True)
     try:
         text = delta(store.blob(was).decode(), store.blob(now).decode())
-    except NotFound:  # erased
+    except (NotFound, UnicodeDecodeError):  # erased, or not of our making
         text = ""
     whole = 0 < len(text) <= _LONGEST
     return Changed(id, was, now, text if whole else "", whole)

@@ -28,7 +28,7 @@ def conflict(store: Store, home: str, env: Env, known: Version, draft: bytes | N
         )
     error = Conflict(known.path, known.blob, now.blob if now else None)
     error.base_text = known.text.decode()
-    error.theirs = now.text.decode() if now else None
+    error.theirs = now.text.decode(errors="replace") if now else None
     error.mine = draft.decode() if draft is not None else None
     fits = ""
     if now is not None and draft is not None:

@@ -70,7 +70,10 @@ def policy(settings: bytes | None) -> Policy:
         return DEFAULTS
     from swarm_ledger.yaml12 import load
 
-    given = load(settings.decode()).get("gates")
+    fields = load(settings.decode(errors="replace"))
+    if "gates" not in fields:  # but in a comment
+        return DEFAULTS
+    given = fields["gates"]
     if not isinstance(given, dict):
         raise BadInput("swarm.yaml: gates is a mapping, such as `gates: {provenance: refuse}`.")
     for name, value in given.items():

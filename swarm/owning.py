@@ -170,7 +170,7 @@ class Owner(Reader, ABC):
         out = []
         for token in tokens:
             text = texts.get(token.line)
-            version, said = (text.blob, text.text.decode()) if text else (None, None)
+            version, said = (text.blob, text.text.decode(errors="replace")) if text else (None, None)
             out.append(Granted(token.line, str(token), until, version, said))
         return out
 

@@ -25,7 +25,7 @@ def run(call: Call) -> int:
         elif one.whole:
             say(f"{one.id} {short(one.version) if one.version else ''}\n{one.delta}".replace(" \n", "\n"))
         else:
-            say(f"{one.id} changed in too many places to list: `swarm show {one.id}`")
+            say(f"{one.id} changed in more ways than can be listed: `swarm show {one.id}`")
     if not call.json:
         Notice.said = True
     if not found and not call.json:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm import Agent, Swarm
+from swarm import Agent, Conflict, Damaged, Swarm
 from swarm.check import check
 from swarm_ledger import logbook
 from swarm_ledger.coherence import Token
@@ -341,3 +341,18 @@ def test_tokens_that_two_had_or_that_go_back_are_found(ada: Agent) -> None:
         "writes plan-p under 7.1, after 7.2",
         "shows a token for plan-q, which it does not write",
     ]
+
+
+def test_what_is_no_text_any_more_is_told_and_not_written_over(ada: Agent) -> None:
+    """Another git may have put anything there; whoever reads it is told that it is damaged."""
+    task = ada.remember("x", "one", kind="task")
+    foreign(ada, task.path, b"\xff\xfe")
+    (changed,) = ada.changes()
+    assert (changed.id, changed.whole, changed.delta) == (task.id, False, "")
+    with pytest.raises(Conflict) as conflict:
+        ada.edit(task.id, "two")
+    assert conflict.value.theirs == "\ufffd\ufffd" and conflict.value.merged is None
+    (granted,) = ada.own(task.id)
+    assert granted.text == "\ufffd\ufffd"
+    with pytest.raises(Damaged, match="is not a readable entry"):
+        ada.edit(task.id, "two")

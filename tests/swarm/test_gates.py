@@ -186,9 +186,9 @@ def test_a_body_has_a_budget(ada: Agent) -> None:
 
 def test_the_settings_of_a_ledger_say_which_gates_it_has() -> None:
     """A name or value that is not known is an error, not ignored."""
-    assert policy(None) == policy(b"format: 1\n") == DEFAULTS
+    assert policy(None) == policy(b"format: 1\n") == policy(b"# no gates \xff\nformat: 1\n") == DEFAULTS
     assert policy(b"format: 1\ngates: {secrets: off, size: 10}\n") == {**DEFAULTS, "secrets": "off", "size": 10}
-    for wrong in ("gates: 3", "gates: {secrts: off}", "gates: {secrets: no}", "gates: {size: -1}"):
+    for wrong in ("gates: 3", "gates:", "gates: {secrts: off}", "gates: {secrets: no}", "gates: {size: -1}"):
         with pytest.raises(BadInput, match=r"swarm\.yaml: gates"):
             policy(wrong.encode())
 
