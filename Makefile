@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Pinned, and installed before what depends on it: a looser requirement lets pip choose a build with gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint format kernels bench-writes bench-citations bench-hands bench-coherence simulate bench-kv bench-kv-gpu train-kv soak clean
+.PHONY: demo test lint format kernels bench-writes bench-recall tune-recall bench-citations bench-hands bench-coherence simulate bench-kv bench-kv-gpu train-kv soak clean
 
 # Two stamps for the environment, so that the demo waits for little and a second run starts at once.
 .venv/.made: pyproject.toml swarm/_version.py
@@ -43,11 +43,11 @@ bench-writes: .venv/.made-to-test
 	$(BIN)/python -m bench.writes $(ARGS)
 
 # DATA=FILE names conversations in LoCoMo's JSON shape.
-bench-recall: .venv/.made
+bench-recall: .venv/.made-to-test
 	$(BIN)/python -m bench.recall --data "$(DATA)" $(ARGS)
 
 # Chooses the weights of the ranking anew, into indexes/swarm_indexes/weights.json.
-tune-recall: .venv/.made
+tune-recall: .venv/.made-to-test
 	$(BIN)/python -m bench.tune --data "$(DATA)" $(ARGS)
 
 bench-citations: .venv/.made-to-test
