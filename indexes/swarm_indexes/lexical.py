@@ -23,7 +23,7 @@ from .mentions import together
 from .question import Question, understand
 from .ranking import Weights, featured, rank, weights
 from .syntax import is_formal
-from .tables import APPLICATION, SCHEMA, VERSION, meta
+from .tables import APPLICATION, RANKED, SCHEMA, VERSION, meta
 from .terms import clean, facet, facet_values
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ _T = TypeVar("_T")
 
 TERMS = 64
 """How many distinct terms of a query are searched for; `Fts5Index.terms_left_out` counts the others."""
+
+_LISTED = 10_000
+"""Of how many entries that a condition holds for a list is made, before any word is looked up."""
 
 _MENTIONING = 1000
 """How many entries that mention an entity tell what stands beside it."""
@@ -263,6 +266,15 @@ def _both(one: _Where, other: _Where) -> _Where:
     return _Where(" AND ".join(part for part in (one.sql, other.sql) if part), one.values + other.values)
 
 
+def _within(db: sqlite3.Connection, where: _Where) -> str:
+    """`where` as coordination.heaviest takes it: for few entries a list of them, for many a look at each match."""
+    some = f"SELECT count(*) FROM (SELECT 1 FROM entry WHERE {where.sql} LIMIT ?)"  # noqa: S608 (text of ours)
+    if db.execute(some, (*where.values, _LISTED)).fetchone()[0] < _LISTED:
+        # The + keeps SQLite from running the full-text query once for each of them.
+        return f"AND +rowid IN (SELECT n FROM entry WHERE {where.sql})"  # noqa: S608 (as above)
+    return f"AND EXISTS (SELECT 1 FROM {RANKED} WHERE entry.n = words.rowid AND {where.sql})"  # noqa: S608 (as above)
+
+
 def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, _Where]:
     """The words of `query`, and its conditions where it is in the query language."""
     if not is_formal(query):
@@ -302,8 +314,7 @@ def _ranked(
     k: int,
     model: Weights,
 ) -> list[Hit]:
-    # The + keeps SQLite from running the full-text query once for each row of the span.
-    within = f"AND +rowid IN (SELECT n FROM entry WHERE {where.sql})" if where.sql else ""  # noqa: S608 (text of ours)
+    within = _within(db, where) if where.sql else ""
     total = int(meta(db, "entries") or 0)
     matches = match(db, question.terms, total, facets, within, where.values, k, context=question.asks)
     best = rank(db, question, matches, k, model)

@@ -234,7 +234,7 @@ def _allowed(
         return {
             n
             for (n,) in db.execute(
-                f"SELECT n FROM (SELECT n AS rowid, n FROM entry WHERE n {listed}) WHERE true {within}",  # noqa: S608
+                f"SELECT n FROM (SELECT n AS rowid, n FROM entry WHERE n {listed}) AS words WHERE true {within}",  # noqa: S608
                 (given, *values),
             )
         }

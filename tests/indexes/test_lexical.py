@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from swarm_indexes import lexical
 from swarm_indexes.lexical import TERMS, Filters, Fts5Index
 from swarm_ledger.errors import BadInput
 from swarm_ledger.memory import MemoryStore
@@ -240,6 +241,24 @@ def test_a_time_that_is_none_is_refused(index: Fts5Index, text: str) -> None:
     """The message shows a time as it is written."""
     with pytest.raises(BadInput, match="2026-11-21" if text else "nothing to search for"):
         index.search("", Filters(since=text))
+
+
+def test_a_wide_span_and_a_narrow_one_hold_alike(
+    ledger: Any, index: Fts5Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the entries of a time are told, in few matches or in many, with other conditions or without."""
+    for n in range(400):
+        ledger.log(f"step {n} of the {'red' if n % 3 else 'blue'} plan", by=f"agent-{n % 4}")
+    asked = [
+        (query, Filters(by=by, since=since, until="2026-11-21T14:30:00Z"))
+        for query in ("red plan", "what is step 12?", "step title:nothing", "blue NOT by:agent-1", "step at:2026-11")
+        for by in (None, "agent-2")
+        for since in ("2026-11-21T11:00:00Z", "2026-11-21T14:00:00Z")
+    ]
+    listed = [index.search(query, filters, k=30) for query, filters in asked]
+    monkeypatch.setattr(lexical, "_LISTED", 1)
+    assert [index.search(query, filters, k=30) for query, filters in asked] == listed
+    assert sum(map(len, listed)) > 200
 
 
 def test_filters_alone_give_the_newest_first(ledger: Any, index: Fts5Index) -> None:
