@@ -468,7 +468,7 @@ class Agent(Owner):
         if kind in ("log", "tombstone"):
             raise Refused("append-only", f"{id} is kept as it is: a {kind} is never changed. Log what you have to add.")
         path = path_of(id)
-        read = self._version(path, base) if base else self.session.last(path)
+        read = self.session.last(path) if base is None else self._version(path, base)
         now = self._store.read(path)
         if read is None and now is not None:
             raise Refused("read-first", f"{id} was not read in this session; `swarm show {id}` first, then {verb} it.")
@@ -486,7 +486,7 @@ class Agent(Owner):
         if len(name) >= 40:
             return BlobId(name)
         versions = {version for one in self._store.history(path) if (version := dict(one.changed).get(path))}
-        found = [version for version in versions if version.startswith(name)]
+        found = [version for version in versions if name and version.startswith(name)]
         if len(found) != 1:
             many = "stands for several versions" if found else "is no version"
             raise NotFound(f"{quoted(name)} {many} of this entry; `swarm history {id_of(path)} --json` lists them.")

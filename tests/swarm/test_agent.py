@@ -188,7 +188,7 @@ def test_a_version_may_be_named_by_its_first_digits(ada: Agent, bob: Agent) -> N
     """As acknowledgements print it; what names none or several is not found."""
     done = ada.remember("Sessions expire")
     assert done.version and bob.edit(done.id, "one", base=done.version[:12]).commit
-    for base in ("0" * 12, "x"):
+    for base in ("0" * 12, "x", ""):
         with pytest.raises(NotFound, match="is no version of this entry; `swarm history"):
             bob.edit(done.id, "two", base=base)
 
