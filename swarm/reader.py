@@ -172,7 +172,7 @@ class Reader:
         from .about import value_of
 
         with self._recorded("about", (), path) as ids:
-            found = value_of(self._swarm, path) if "." in path else []
+            found = value_of(self._swarm, path)
             ids += [one.fact.id for one in found]
         return found
 

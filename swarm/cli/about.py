@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Print it."""
     name, k = call.options.name, call.options.k
-    said = call.reader.value_of(name)
+    said = call.reader.value_of(name) if "." in name else []
     if said:
         for one in said:
             _say(call, one)
