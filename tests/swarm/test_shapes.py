@@ -38,6 +38,7 @@ def test_replies_have_the_promised_fields(repository: Path, run: Callable[..., A
     def fields(promise: str, *arguments: str) -> dict[str, Any]:
         found = said(*arguments)
         assert set(PROMISED[promise]) <= set(found), (promise, found)
+        assert ("changed" in found) == (arguments[0] not in ("init", "guard", "doctor", "gc")), found
         return found
 
     git(tmp_path, "init", "--quiet", "--bare", "remote.git")
