@@ -19,6 +19,10 @@ from .stores import Store, attend
 __all__ = ["CompressedLayer", "Counts"]
 
 
+SPAN = 512
+"""New tokens that attend at a time to what is held."""
+
+
 @dataclass
 class Counts:
     """What was done so far; a token counts once for each KV head."""
@@ -86,7 +90,9 @@ class CompressedLayer(Layer):
             out = exact_attention(query, key, value, padding, scaling)
             self._begin(key, at)
         else:
-            out = self._over_all(query, key, value, at, scaling)
+            # Some queries at a time: masks and logits of a long text that goes on would outweigh the cache.
+            spans = [slice(start, min(start + SPAN, t)) for start in range(0, t, SPAN)]
+            out = torch.cat([self._over_all(query, key, value, at, span, scaling) for span in spans], 2)
         self.near["last"] = torch.maximum(self.near["last"], at.amax(1).int())
         self._take_queries(query.detach(), at)
         self._absorb(key.detach(), value.detach(), at, scaling)
@@ -141,15 +147,17 @@ class CompressedLayer(Layer):
         self.near["prompt"] = at.amax(1).int() + 1
         self.near["last"] = torch.full_like(self.near["prompt"], -1)
 
-    def _over_all(self, query: Tensor, key: Tensor, value: Tensor, at: Tensor, scaling: float) -> Tensor:
-        heads, t = key.shape[1], key.shape[2]
-        rows = query.float().unflatten(1, (heads, -1)).flatten(2, 3)  # [B, Hkv, G·t, d]
-        recent = slice(0, self.filled)
-        k = torch.cat([self.near["sink_k"], self.near["k"][:, :, recent], key], 2)
-        v = torch.cat([self.near["sink_v"], self.near["v"][:, :, recent], value], 2)
-        absent = torch.cat([self.near["sink_at"], self.near["at"][:, recent], at], 1) < 0  # [B, n]
+    def _over_all(self, query: Tensor, key: Tensor, value: Tensor, at: Tensor, span: slice, scaling: float) -> Tensor:
+        """Attention of the new queries in `span` over what is held and the new keys up to them."""
+        heads, t = key.shape[1], span.stop - span.start
+        rows = query[:, :, span].float().unflatten(1, (heads, -1)).flatten(2, 3)  # [B, Hkv, G·t, d]
+        recent, new = slice(0, self.filled), slice(0, span.stop)
+        k = torch.cat([self.near["sink_k"], self.near["k"][:, :, recent], key[:, :, new]], 2)
+        v = torch.cat([self.near["sink_v"], self.near["v"][:, :, recent], value[:, :, new]], 2)
+        absent = torch.cat([self.near["sink_at"], self.near["at"][:, recent], at[:, new]], 1) < 0  # [B, n]
         hidden = absent[:, None].repeat(1, t, 1)
-        hidden[:, :, -t:] |= torch.ones(t, t, dtype=torch.bool, device=key.device).triu(1)
+        later = torch.ones(t, span.stop, dtype=torch.bool, device=key.device).triu(span.start + 1)
+        hidden[:, :, -span.stop :] |= later
         hidden = hidden.repeat(1, rows.shape[2] // t, 1)[:, None]  # [B, 1, G·t, n]
         out, lse = attend(self.backend, rows, k, v, hidden, scaling)
         if self.store.count:

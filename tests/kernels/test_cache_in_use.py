@@ -131,3 +131,18 @@ def test_a_model_without_a_head_works() -> None:
     with torch.no_grad():
         model(tokens(1, 30), past_key_values=cache)
     assert cache.report().quantised == 2 * 2 * 30
+
+
+def test_a_long_text_that_goes_on_is_attended_to_in_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """45 tokens at once after a window, in spans of 7: the logits of one span, with padding in a row."""
+    model = tiny()
+    ids, mask = tokens(2, 75), torch.ones(2, 75, dtype=torch.long)
+    mask[1, :9] = 0
+    at = (mask.cumsum(1) - 1).clamp_min(0)
+    found = []
+    for span in (512, 7):
+        monkeypatch.setattr("swarm_kernels.layer.SPAN", span)
+        cache = CompressedCache(model, Policy(window=6, slack=3, sinks=2, prefix=2))
+        logits(model, ids[:, :30], cache, mask[:, :30], position_ids=at[:, :30])
+        found.append(logits(model, ids[:, 30:], cache, mask, position_ids=at[:, 30:]))
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=1e-4)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import kl_div, log_softmax
+from torch.nn.functional import cosine_similarity, kl_div, log_softmax
 
+from bench.kv.chain import STEPS, alike, held_out, said
 from bench.kv.harness import Answers, ask, calibration_of, exam, model_of
 from swarm_kernels.calibration import Calibration
 from swarm_kernels.policy import Policy
@@ -108,3 +109,17 @@ def test_kivi_answers_too() -> None:
     assert found.share > 0.95
     assert found.ratio > 3.8
     assert torch.isfinite(found.logits).all()
+
+
+def test_a_high_cosine_says_little_of_how_far_a_text_goes() -> None:
+    """Logits at 2 bits have a cosine above .95 with the full cache's; yet the text leaves it long before 4 bits'."""
+    walk, questions = held_out(0, 4)[-1], exam(0, 4, LENGTH)
+    text = said(model(0), walk, None, None)
+    cosine, steps = {}, {}
+    for bits in (4, 2):
+        policy = Policy(**{**ALONE, "bits_k": bits, "bits_v": bits, "prefix": 4})
+        logits = ask(model(0), questions, policy).logits
+        cosine[bits] = float(cosine_similarity(logits, full(0).logits, dim=-1).mean())
+        steps[bits] = STEPS * alike(said(model(0), walk, None, policy), text)
+    assert 0.95 < cosine[2] < cosine[4]
+    assert steps[2] < 0.8 * steps[4]
