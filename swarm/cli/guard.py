@@ -58,8 +58,10 @@ def run(call: Call) -> int:
             say(f"hooks   {directory}")
         for other in found.others:
             say(f"first   {other}")
-        for text in found.missing if found.hooks else ():
+        for text in () if call.options.what == "uninstall" else found.missing:
             say(f"missing {text}")
+        if found.missing and call.options.what == "status":
+            say("`swarm guard install` guards every worktree.")
     return 0 if found.guarded or call.options.what == "uninstall" else 1
 
 
