@@ -100,9 +100,9 @@ def test_any_number_of_splits(n: int, splits: int, device: str) -> None:
 
 
 @pytest.mark.usefixtures("poisoned")
-@pytest.mark.parametrize("rows", [1, 7, 8, 33])
+@pytest.mark.parametrize("rows", [1, 4, 7, 8, 33])
 def test_any_number_of_rows(rows: int, device: str) -> None:
-    """1, 7 and 8 query heads a KV head, and more rows than a block holds, each with the keys of its own KV head."""
+    """1, 4, 7 and 8 query heads a KV head, and more rows than a block holds, each with the keys of its own KV head."""
     k, v = packed(50, 64, 4, 1, device), packed(50, 64, 4, 2, device)
     lengths = torch.tensor([[50, 20], [31, 50]], dtype=torch.int32)
     q = torch.randn(B, HKV, rows, 64, generator=torch.Generator().manual_seed(rows))
