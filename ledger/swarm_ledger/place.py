@@ -9,7 +9,7 @@ import os
 import sys
 from typing import NamedTuple
 
-from .errors import BadInput, NotFound
+from .errors import BadInput, Damaged, NotFound
 
 __all__ = ["Place", "find", "network_filesystem", "of_git_dir", "require_ledger"]
 
@@ -74,11 +74,15 @@ def of_git_dir(git_dir: str, worktree: str, home: str | None = None) -> Place:
 
 
 def require_ledger(cwd: str, home: str | None = None) -> Place:
-    """The place of an existing ledger. Raises NotFound with the way out."""
+    """The place of an existing ledger. Raises NotFound with the way out, Damaged where there was one."""
     place = find(cwd, home)
     if place is None:
         raise NotFound("not inside a git repository; go into one, or run `swarm init` to make one here.")
     if not os.path.isdir(place.ledger):
+        if os.path.exists(f"{place.home}/state.db"):
+            raise Damaged(
+                f"{place.ledger} is gone; put it back from a copy, or run `swarm init` to begin a new ledger."
+            )
         raise NotFound(f"no ledger in {place.home} yet; run `swarm init`.")
     return place
 

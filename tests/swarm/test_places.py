@@ -92,6 +92,18 @@ def test_from_a_directory_below(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     assert f"ledger   {tmp_path}/repository/.git/swarm/ledger.git\n" in run("status").out
 
 
+def test_a_ledger_that_is_gone_is_damage(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is told that there is none yet would begin another."""
+    make(tmp_path / "repository")
+    monkeypatch.chdir(tmp_path / "repository")
+    works(run)
+    (tmp_path / "repository/.git/swarm/ledger.git").rename(tmp_path / "elsewhere")
+    for words in (["log", "x"], ["status"], ["doctor"]):
+        done = run(*words)
+        assert (done.code, "ledger.git is gone; put it back from a copy, or run `swarm init`" in done.err) == (5, True)
+    assert run("init").code == 0 and run("status").code == 0
+
+
 def test_nothing_outside_the_ledger_s_home_is_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
