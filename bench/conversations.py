@@ -41,7 +41,7 @@ def _scored(one: Conversation) -> list[Question]:
 def tuned(directory: str, path: str) -> Weights:
     """The weights that the conversations in the file at `path` give, all of them."""
     found = read_conversations(path)
-    names = [*weights().features, *fitting.PER_QUESTION]
+    names = [*weights().features, *fitting.FOR_CHANCE]
     given: list[fitting.Sample] = []
     without: list[fitting.Sample] = []
     for number, one in enumerate(found):
@@ -57,19 +57,21 @@ def _unanswerable(swarm: Swarm, one: Conversation, names: Sequence[str]) -> list
     return fitting.samples(_index(swarm), names, asked)
 
 
+def _others(parts: Sequence[list[fitting.Sample]], held: int) -> list[fitting.Sample]:
+    return [sample for other, part in enumerate(parts) if other != held for sample in part]
+
+
 def conversations(context: Context) -> Outcome:
     """Recall, latency and abstention on the conversations of the data file, cross-validated by conversation."""
     path = context.data
     found = read_conversations(path)
-    names = [*weights().features, *fitting.PER_QUESTION]
+    names = [*weights().features, *fitting.FOR_CHANCE]
     with open(path, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     swarms = [talks.load(f"{context.directory}/{number}", path, [one], found) for number, one in enumerate(found)]
     given = [_samples(swarm, _scored(one), names) for swarm, one in zip(swarms, found, strict=True)]
-    models = [
-        fitting.model(names, [sample for other, part in enumerate(given) if other != held for sample in part])
-        for held in range(len(found))
-    ]
+    without = [_unanswerable(swarm, one, names) for swarm, one in zip(swarms, found, strict=True)]
+    models = [fitting.model(names, _others(given, held), _others(without, held)) for held in range(len(found))]
     out = Outcome(detail={"sha256": digest, "conversations": len(found)})
     asked: dict[str, list[talks.Asked]] = {}
     times: dict[str, list[float]] = {}

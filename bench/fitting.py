@@ -12,13 +12,13 @@ import numpy as np
 from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.ranking import Weights
 
-__all__ = ["PER_QUESTION", "Sample", "chances", "fit", "model", "samples"]
+__all__ = ["FOR_CHANCE", "Sample", "chances", "fit", "model", "samples"]
 
-_RIDGE = 5.0
+_RIDGE = 10.0
 _STEPS = 400
-PER_QUESTION = ("known",)
-"""Features that all candidates of a question share: they rank nothing, but say whether there is an answer."""
-_CHANCE = ("known", "around_cover", "own_cover", "author", "asked_before")
+FOR_CHANCE = ("known", "own_cover")
+"""Features that rank nothing, but say whether there is an answer."""
+_CHANCE = ("known", "own_cover", "terms_asked_before", "author", "author_length", "time", "when_asked", "place_asked")
 """Features of the best hit that say whether there is an answer at all."""
 
 Array = Any
@@ -91,6 +91,7 @@ def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sam
 
 def model(names: Sequence[str], given: Sequence[Sample], unanswerable: Sequence[Sample] = ()) -> Weights:
     """The whole model from `given`; `unanswerable` are questions whose candidates hold no answer."""
-    weights = fit(names, given)
-    ranking = {name: weight for name, weight in weights.items() if name not in PER_QUESTION}
+    kept = [place for place, name in enumerate(names) if name not in FOR_CHANCE]
+    ranking = fit([names[place] for place in kept], [Sample(one.rows[:, kept], one.good) for one in given])
+    weights = {name: ranking.get(name, 0.0) for name in names}
     return Weights(ranking, chances(names, weights, [*given, *unanswerable]))

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import log
 
+from .terms import phrase
+
 __all__ = ["MATCHING", "WEIGHTS", "frequency", "heaviest", "holding", "idf_of", "shares", "shares_among"]
 
 WEIGHTS = (3.0, 1.0, 2.0, 1.0, 1.0, 0.0)
@@ -69,13 +71,13 @@ def shares(
 
     Of `rows`, or where they are None of all; only where `facets` hold (as in `heaviest`), which has no part in it.
     """
-    where, values = "", [f'{facets}"{term}"']
+    where, values = "", [facets + phrase(term)]
     if rows is not None:
         where = "AND +rowid IN (SELECT value FROM json_each(?))"
         values.append(str(list(rows)))
     scored = db.execute(f"SELECT rowid, {MATCHING} FROM words WHERE words MATCH ? {where}", values)  # noqa: S608
     unit = -1 / (idf * (_K1 + 1))
-    return {n: score * unit for n, score in scored}
+    return {n: min(1.0, score * unit) for n, score in scored}  # a rare form of a word weighs more than the word
 
 
 def shares_among(
@@ -97,9 +99,9 @@ def shares_among(
             both = db.execute(
                 f"SELECT rowid, {MATCHING} FROM words "  # noqa: S608 (text of ours)
                 "WHERE words MATCH ? AND +rowid IN (SELECT value FROM json_each(?))",
-                (f'{facets}"{term}" AND ({_any(rarer)})', str(rows)),
+                (f"{facets}{phrase(term)} AND ({_any(rarer)})", str(rows)),
             )
-            found[term] = {n: max(0.0, -score - scores[n]) / most for n, score in both}
+            found[term] = {n: min(1.0, max(0.0, -score - scores[n]) / most) for n, score in both}
         else:
             found[term] = shares(db, term, idf[term], rows, facets)
         for n, share in found[term].items():
@@ -118,7 +120,7 @@ def holding(db: sqlite3.Connection, facets: str, most: int) -> int:
 
 def frequency(db: sqlite3.Connection, term: str) -> int:
     """How many rows hold `term`."""
-    count: int = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (f'"{term}"',)).fetchone()[0]
+    count: int = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (phrase(term),)).fetchone()[0]
     return count
 
 
@@ -151,12 +153,12 @@ def _reaching(terms: _Weighed, need: float) -> str:
         if left[i] < need:
             break
         if idf >= need or len(terms) > _PAIRED:
-            parts.append(f'"{term}"')
+            parts.append(phrase(term))
         else:
             others = (other for j, (_, other) in enumerate(terms[i + 1 :], i + 1) if left[j] >= need - idf)
-            parts.append(f'("{term}" AND ({_any(others)}))')
+            parts.append(f"({phrase(term)} AND ({_any(others)}))")
     return " OR ".join(parts)
 
 
 def _any(terms: Iterable[str]) -> str:
-    return " OR ".join(f'"{term}"' for term in terms)
+    return " OR ".join(map(phrase, terms))

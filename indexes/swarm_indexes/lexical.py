@@ -131,7 +131,18 @@ class Fts5Index:
         def work(db: sqlite3.Connection) -> list[tuple[tuple[str, str], dict[str, float]]]:
             question = _understood(db, query, self._env.now())
             total = int(meta(db, "entries") or 0)
-            matches = match(db, question.terms, total, "", "", (), 1, context=question.asks)
+            matches = match(
+                db,
+                question.terms,
+                total,
+                "",
+                "",
+                (),
+                1,
+                context=question.asks,
+                spans=question.spans,
+                author=question.subject,
+            )
             close, _ = featured(db, question, matches, (self._model or weights()).features)
             said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
             return [(said[row.n], found) for row, found in close]
@@ -316,7 +327,18 @@ def _ranked(
 ) -> list[Hit]:
     within = _within(db, where) if where.sql else ""
     total = int(meta(db, "entries") or 0)
-    matches = match(db, question.terms, total, facets, within, where.values, k, context=question.asks)
+    matches = match(
+        db,
+        question.terms,
+        total,
+        facets,
+        within,
+        where.values,
+        k,
+        context=question.asks,
+        spans=question.spans,
+        author=question.subject,
+    )
     best = rank(db, question, matches, k, model)
     listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
     found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in best]),))}

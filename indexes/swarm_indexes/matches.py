@@ -13,6 +13,7 @@ from math import log
 from typing import NamedTuple
 
 from .coordination import frequency, heaviest, holding, idf_of, shares, shares_among
+from .dates import Span
 from .streams import STREAM_BITS
 from .tables import RANKED
 
@@ -20,6 +21,9 @@ __all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
 
 DECAY = (1.0, 0.7, 0.5, 0.35)
 """What a match one, two, three places away counts."""
+
+_UPTO = (1.0, 0.8, 0.6, 0.4)
+"""The same of what stands before."""
 
 POOL = 100
 """How many of the best by BM25 are looked at more closely, where rows are many."""
@@ -39,6 +43,8 @@ _FEW_FOR_WORDS = 300
 _CLOSE = 600
 """Of how many rows all features are looked at; others follow in the order of the matches around them."""
 _REACH = len(DECAY) - 1
+_DATED, _AUTHORED = 100, 400
+"""How many rows of a time that a question speaks of, and by the agent whom it names, are looked at at most."""
 
 
 class Term(NamedTuple):
@@ -73,7 +79,7 @@ class Matches:
                 self.own[n] += share * value
                 self.cover[n] += share
         self.at = {spot: n for n, spot in spots.items()}
-        self._windows = self._around()
+        self._windows, self._upto = self._around()
 
     def window(self, n: int) -> tuple[float, float]:
         """(matches, cover) of the row with those around it: for each term the best, less with the distance."""
@@ -81,6 +87,10 @@ class Matches:
         if cells is None:
             return self.own.get(n, 0.0), self.cover.get(n, 0.0)
         return cells
+
+    def upto(self, n: int) -> float:
+        """The share of terms that the row holds or one before it, less with the distance."""
+        return self._upto.get(self.spots.get(n, -1), self.cover.get(n, 0.0))
 
     def beside(self, n: int, distance: int) -> int | None:
         """The row that stands `distance` places further on in the stream of `n`."""
@@ -105,12 +115,14 @@ class Matches:
                 out[stream] += weight / total * value / (value + 0.5)
         return out
 
-    def _around(self) -> dict[int, tuple[float, float]]:
+    def _around(self) -> tuple[dict[int, tuple[float, float]], dict[int, float]]:
         matches: dict[int, float] = defaultdict(float)
+        upto: dict[int, float] = defaultdict(float)
         covers: dict[int, float] = defaultdict(float)
         for term in self.terms:
             best: dict[int, float] = {}
             nearest: dict[int, float] = {}
+            behind: dict[int, float] = {}
             for n, value in term.rows.items():
                 spot = self.spots.get(n)
                 if spot is None:
@@ -122,11 +134,15 @@ class Matches:
                         best[here] = decay * value
                     if decay > nearest.get(here, 0.0):
                         nearest[here] = decay
+                    if distance >= 0 and _UPTO[distance] > behind.get(here, 0.0):
+                        behind[here] = _UPTO[distance]
             share = term.idf / self.total
             for spot, value in best.items():
                 matches[spot] += share * value
                 covers[spot] += share * nearest[spot]
-        return {spot: (value, covers[spot]) for spot, value in matches.items()}
+            for spot, value in behind.items():
+                upto[spot] += share * value
+        return {spot: (value, covers[spot]) for spot, value in matches.items()}, upto
 
 
 def match(
@@ -139,11 +155,14 @@ def match(
     k: int,
     *,
     context: bool,
+    spans: Collection[Span] = (),
+    author: str = "",
 ) -> Matches:
     """The matches of `terms` among those of the `total` entries for which `facets` and `within` hold.
 
     Those two are as coordination.heaviest takes them, `within` as its condition.
-    With `context`, what only stands beside a match is in the pool too.
+    With `context`, what only stands beside a match is in the pool too, and what is of the times of
+    `spans` or by `author`.
     """
     counts = {term: frequency(db, term) for term in terms}
     known = {term: count for term, count in counts.items() if count}
@@ -174,7 +193,9 @@ def match(
     if context:
         beside = _neighbours(db, {n: spots[n] for n in pool if n in spots}, _REACH)
         spots |= {n: spot for spot, n in beside.items()}
-        unsure = unsure | set(beside.values()) - pool
+        then = _during(db, spans) | _by(db, author)
+        spots |= _spots(db, then)
+        unsure = unsure | (set(beside.values()) | then) - pool
         pool = pool | unsure
     if unsure and (facets or within):
         pool = pool - unsure | _allowed(db, unsure, facets, within, values)
@@ -185,6 +206,18 @@ def match(
         matches.order = _ordered(db, {n: -matches.window(n)[0] for n in pool})
         matches.pool = matches.order[:_CLOSE]
     return matches
+
+
+def _during(db: sqlite3.Connection, spans: Collection[Span]) -> set[int]:
+    """The newest rows of the times of `spans`, which are answers whatever their words."""
+    listed = "SELECT n FROM entry WHERE moment >= ? AND moment < ? ORDER BY moment DESC, n LIMIT ?"
+    return {n for low, high in spans for (n,) in db.execute(listed, (low, high, _DATED))}
+
+
+def _by(db: sqlite3.Connection, author: str) -> set[int]:
+    """The newest rows by `author`."""
+    listed = "SELECT n FROM entry WHERE by_ = ? ORDER BY moment DESC, n LIMIT ?"
+    return {n for (n,) in db.execute(listed, (author, _AUTHORED))} if author else set()
 
 
 def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[str, float], k: int) -> list[int]:

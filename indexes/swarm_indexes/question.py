@@ -23,6 +23,11 @@ _TIME = re.compile(
     r"\bwhen\b|\bhow long\b|\b(?:what|which) (?:\w+ )?(?:date|day|time|month|year|week)\b", re.IGNORECASE
 )
 _NUMBER = re.compile(r"\bhow (?:many|much|often)\b", re.IGNORECASE)
+_LENGTH = re.compile(r"\bhow (?:long|old|often)\b", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|town|country|state|place|location|area|file|folder|directory)\b",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"\b(?:who|whom|whose|where|which)\b", re.IGNORECASE)
 
 
@@ -36,11 +41,15 @@ class Question(NamedTuple):
     """Whether it is a sentence that asks something. What answers it may share no word with it."""
     authors: frozenset[str]
     """Agents whom it names."""
+    subject: str
+    """The one whom it names first, or ""."""
     spans: list[Span]
     """Times that it speaks of."""
     for_time: bool
     for_number: bool
     for_name: bool
+    for_place: bool
+    for_length: bool
 
 
 def is_question(query: str) -> bool:
@@ -59,14 +68,14 @@ def understand(
     sentence = query[:_LIMIT]
     folded = {word.lower() for word in _WORD.findall(sentence)}
     capital = {word.lower() for word in _WORD.findall(sentence) if word[0].isupper()}
-    named: set[str] = set()
+    named: dict[str, int] = {}
     said: set[str] = set()
     for author in authors:
         parts = [part for part in _WORD.findall(author) if part]
         whole = bool(parts) and folded.issuperset(parts)
         first = bool(parts) and len(parts[0]) > 2 and parts[0] in capital
         if whole or first:
-            named.add(author)
+            named[author] = sentence.lower().find(parts[0])
             said.update(part for part in parts if part in capital or f"@{author}" in sentence)
     terms, left_out = query_terms(query, limit)
     kept = [term for term in terms if term not in said]
@@ -75,8 +84,11 @@ def understand(
         left_out=left_out,
         asks=is_question(sentence),
         authors=frozenset(named),
+        subject=min(named, key=lambda author: (named[author], author), default=""),
         spans=spans(sentence, now, years),
         for_time=_TIME.search(sentence) is not None,
         for_number=_NUMBER.search(sentence) is not None,
         for_name=_NAME.search(sentence) is not None,
+        for_place=_PLACE.search(sentence) is not None,
+        for_length=_LENGTH.search(sentence) is not None,
     )

@@ -14,13 +14,15 @@ from functools import lru_cache
 from math import exp
 from typing import NamedTuple
 
-from .features import Candidate, of_numbers, of_texts, read_marks
-from .matches import POOL, Matches
+from .features import Candidate, asked_terms, of_numbers, of_texts, read_marks
+from .matches import Matches
 from .question import Question
 from .tables import RANKED
 
 __all__ = ["Ranked", "Weights", "candidates", "featured", "rank", "weights"]
 
+_CLOSE = 250
+"""Of so many that are best without a look at their text, the text is looked at."""
 _LEAST = 1e-4
 """What a row beyond those that were looked at closely scores at most."""
 
@@ -68,14 +70,21 @@ def featured(
     first = sorted(
         zip(pool, numbers, strict=True), key=lambda item: (-round(_value(item[1], model), 9), *_newest(item[0]))
     )
-    close, rest = first[:POOL], first[POOL:]
+    close, rest = first[:_CLOSE], first[_CLOSE:]
     if not question.asks:
         return close, rest  # what a text shows on its face answers questions; it says nothing of mere words
     before = {row.n: matches.beside(row.n, -1) for row, _ in close}
     wanted = {*before, *(n for n in before.values() if n is not None)}
     noted = db.execute("SELECT n, marks FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(list(wanted)),))
     seen = {n: read_marks(one) for n, one in noted}
-    return [(row, found | of_texts(question, matches, row, seen, found["around"])) for row, found in close], rest
+    texts = [n for n, one in seen.items() if one.questions and n in matches.own]
+    bodies = db.execute("SELECT n, body FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(texts),))
+    terms = [term.text for term in matches.terms]
+    asking = {
+        n: [there and n in term.rows for term, there in zip(matches.terms, asked_terms(body, terms), strict=True)]
+        for n, body in bodies
+    }
+    return [(row, found | of_texts(question, matches, row, seen, asking, found)) for row, found in close], rest
 
 
 def rank(db: sqlite3.Connection, question: Question, matches: Matches, k: int, model: Weights) -> list[Ranked]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["STOP_WORDS", "clean", "facet", "facet_values", "pieces", "query_terms"]
+__all__ = ["STOP_WORDS", "clean", "facet", "facet_values", "forms", "phrase", "pieces", "query_terms"]
 
 STOP_WORDS = frozenset(
     """
@@ -20,6 +20,25 @@ STOP_WORDS = frozenset(
     who whom whose why will with would you your yours yourself yourselves
     """.split()  # noqa: SIM905 (a word list reads better so)
 )
+
+_FORMS = """
+    become became|begin began begun|bend bent|bind bound|bite bit bitten|bleed bled|blow blew blown|break broke broken
+    |breed bred|bring brought|build built|burn burnt|buy bought|catch caught|choose chose chosen|come came|deal dealt
+    |dig dug|draw drew drawn|dream dreamt|drink drank drunk|drive drove driven|eat ate eaten|fall fell fallen|feed fed
+    |feel felt|fight fought|find found|flee fled|fly flew flown|forget forgot forgotten|forgive forgave forgiven
+    |freeze froze frozen|get got gotten|give gave given|go goes went gone|grow grew grown|hang hung|hear heard
+    |hide hid hidden|hold held|keep kept|know knew known|lay laid|lead led|leap leapt|learn learnt|leave left|lend lent
+    |lose lost|make made|mean meant|meet met|pay paid|ride rode ridden|ring rang rung|rise rose risen|run ran|say said
+    |see saw seen|seek sought|sell sold|send sent|shake shook shaken|shine shone|shoot shot|show shown
+    |shrink shrank shrunk|sing sang sung|sink sank sunk|sit sat|sleep slept|slide slid|speak spoke spoken|spend spent
+    |spin spun|stand stood|steal stole stolen|stick stuck|strike struck|swear swore sworn|sweep swept|swim swam swum
+    |swing swung|take took taken|teach taught|tear tore torn|tell told|think thought|throw threw thrown
+    |understand understood|wake woke woken|wear wore worn|weave wove woven|win won|write wrote written
+    |child children|foot feet|man men|mouse mice|person people|tooth teeth|woman women
+    |good better best|bad worse worst
+"""
+"""Words of English whose forms the stemmer does not bring together."""
+_FORMS_OF = {form: tuple(line.split()) for line in _FORMS.split("|") for form in line.split()}
 
 _TERM = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
@@ -47,6 +66,22 @@ def facet_values(field: str, facets: str) -> list[str]:
         for token in facets.split()
         if token.startswith(start)
     ]
+
+
+def forms(term: str) -> tuple[str, ...]:
+    """`term` and what else of English is the same word: "went" gives go, goes, went and gone."""
+    found = _FORMS_OF.get(term)
+    if found is None and term.endswith("ing"):  # taking, running, making
+        found = _FORMS_OF.get(term[:-3]) or _FORMS_OF.get(term[:-4]) or _FORMS_OF.get(term[:-3] + "e")
+    if found is None and term.endswith("s"):
+        found = _FORMS_OF.get(term[:-1])
+    return found or (term,)
+
+
+def phrase(term: str) -> str:
+    """The FTS5 expression for an entry that holds `term`, in any of its forms."""
+    found = forms(term)
+    return f'"{term}"' if len(found) == 1 else "(" + " OR ".join(f'"{form}"' for form in found) + ")"
 
 
 def pieces(text: str) -> list[str]:

@@ -487,7 +487,7 @@ def test_main_takes_the_arguments_of_the_process(
 def test_recall_explains_and_abstains(repository: Path, run: Run) -> None:
     """--explain shows the parts of a rank; --min-score leaves out what is worse and says so; a chance is below one."""
     run("remember", "--as=ada", "Retry policy of the client")
-    assert "own_cover +" in run("recall", "--explain", "retry policy").out
+    assert "around_cover +" in run("recall", "--explain", "retry policy").out
     assert (
         run("recall", "--min-score=0.999", "retry policy").out == "nothing good: no entry answers with that chance.\n"
     )
