@@ -155,6 +155,7 @@ class Anything:
         return 0.25
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: run the bench itself")
 def test_every_line_of_the_bench_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
