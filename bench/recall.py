@@ -5,13 +5,20 @@ from __future__ import annotations
 import sys
 
 from .conversations import conversations
+from .history import history
 from .recall_scale import crowd, large, visible
 from .row import Row
 from .table import main as measure
 
 __all__ = ["main"]
 
-ROWS: dict[str, Row] = {"conversations": conversations, "large": large, "visible": visible, "crowd": crowd}
+ROWS: dict[str, Row] = {
+    "conversations": conversations,
+    "history": history,
+    "large": large,
+    "visible": visible,
+    "crowd": crowd,
+}
 
 
 def main() -> int:
