@@ -87,7 +87,7 @@ class Handwork:
     def __init__(self, store: Store, manifest: Manifest, me: AgentName, env: Env) -> None:
         self._store, self._manifest, self._me, self._env = store, manifest, me, env
         self._texts: dict[BlobId, bytes] = {}
-        self._bases: dict[tuple[str, int], BlobId | None] = {}
+        self._bases: dict[tuple[str, int], BlobId] = {}
         self._once: dict[str, set[str]] = {}
 
     def edit(self, _: Tree, name: str, found: Found) -> Write:
@@ -160,19 +160,28 @@ class Handwork:
             shown = _Base(row.version, current.text if current.blob == row.version else self._text(row.version))
         if rev is None or rev == _rev(shown.text):
             return shown
-        if (row.path, rev) not in self._bases:
-            self._bases[row.path, rev] = self._with_rev(row.path, rev, _rev(current.text) or rev)
-        found = self._bases[row.path, rev]
-        return _Base(found, self._text(found)) if found else shown
+        found = self._bases.get((row.path, rev)) or self._with_rev(row.path, rev)
+        if found is None:
+            return shown
+        self._bases[row.path, rev] = found
+        return _Base(found, self._text(found))
 
-    def _with_rev(self, path: str, rev: int, now: int) -> BlobId | None:
-        """The version of `path` with that `rev`; each edit since raised it, so it is not far back."""
-        commits = list(self._store.history(path, limit=min(max(now - rev, 0) + 1, _FAR)))
-        for commit in reversed(commits):
+    def _with_rev(self, path: str, rev: int) -> BlobId | None:
+        """The oldest version of `path` with that `rev`. Each edit since raised it, so it is not far back.
+
+        How far the newest one tells: others go on writing, so it may be newer than what was read a moment ago.
+        """
+        found, far = None, 0
+        for number, commit in enumerate(self._store.history(path, limit=_FAR)):
             version = dict(commit.changed).get(path)
-            if version and _rev(self._text(version)) == rev:
-                return version
-        return None
+            its = _rev(self._text(version)) if version else None
+            if number == 0:
+                far = (its or rev) - rev
+            if its == rev:
+                found = version
+            if number >= far:
+                break
+        return found
 
     def _merged(
         self, id: str, row: Row, found: Found, text: bytes, base: bytes, current: Version, moved_from: str | None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from swarm.ingest import Ingest, Result
 from swarm_ledger import views
 from swarm_ledger.entry import Document
 from swarm_ledger.errors import StorageError
+from swarm_ledger.store import Commit
 from swarm_ledger.view import View
 
 from .conftest import Ran
@@ -548,3 +550,29 @@ def test_lines_for_people_name_what_was_done() -> None:
     """One line each, whatever the name holds is left to the output to escape."""
     assert Taken("edited", "facts/x.md", "fact-1").line == "edited: fact-1 (facts/x.md)"
     assert Taken("kept", "log/x.md", "log/x.md").line == "kept: log/x.md: it is as the ledger has it"
+
+
+def test_what_a_hand_saw_is_found_though_others_write_meanwhile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was open through many edits is merged with the version it was opened at: nothing is contested."""
+    path = desk.fact(body="agent: 0\n\nlines\n\nbetween\n\nhand: 0\n")
+    id, opened = Path(path).stem, (desk.root / path).read_text()
+
+    def edit(number: int) -> None:
+        desk.agent.show(id)
+        desk.agent.edit(id, f"agent: {number}\n\nlines\n\nbetween\n\nhand: 0\n")
+
+    edit(1)
+    desk.show()
+    (desk.root / path).write_text(opened.replace("hand: 0", "hand: 1"))
+    store, real = desk.swarm.store, desk.swarm.store.history
+
+    def history(*given: Any, **more: Any) -> Iterator[Commit]:
+        monkeypatch.setattr(store, "history", real)
+        for number in range(2, 6):
+            edit(number)
+        return real(*given, **more)
+
+    monkeypatch.setattr(store, "history", history)
+    assert desk.done() == [("merged", path)]
+    assert "agent: 5\n" in desk.text(path) and "hand: 1\n" in desk.text(path)
+    assert desk.texts("contested/") == []
