@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
@@ -138,13 +138,10 @@ class Agent(Owner):
             named: dict[EntryId, str] = {}
             subject, trailers = "", dict[tuple[str, str], None]()
             for note in notes:
-                here = mentions(note.entities)
-                meta = note_meta(note, here)
-                trailers |= dict.fromkeys(
-                    self._gates(Draft("log", "", note.text, meta, titles=[*here.values()]), force)
-                )
+                here, draft = _drafted(note)
+                trailers |= dict.fromkeys(self._gates(draft, force))
                 id = new_id("log", at, self._env.rng)
-                entry = logbook.LogEntry(id, self.name, at, note.text, meta)
+                entry = logbook.LogEntry(id, self.name, at, note.text, draft.fields)
                 if note.task:
                     self._linked({"task": note.task})
                 ops.append(Append(id, directory, header, logbook.section(entry)))
@@ -325,9 +322,7 @@ class Agent(Owner):
         the record of use.
         """
         if isinstance(what, Note):
-            named = mentions(what.entities)
-            draft = Draft("log", "", what.text, note_meta(what, named), titles=[*named.values()])
-            why = next((why for _, why in objections(self._swarm, self.session, self._swarm.gates, draft)), "")
+            why = next((why for _, why in self._against(_drafted(what)[1])), "")
         else:
             why = held_back(self._swarm, what)
         if why and verb:
@@ -337,7 +332,7 @@ class Agent(Owner):
 
     def _gates(self, draft: Draft, force: str | None) -> Trailers:
         """The trailers of a write of `draft`. Raises Refused where a gate does not let it through unforced."""
-        against = dict(objections(self._swarm, self.session, self._swarm.gates, draft))
+        against = dict(self._against(draft))
         if not against:
             return ()
         if force is None:
@@ -352,8 +347,11 @@ class Agent(Owner):
         return (("Forced", forced),)
 
     def _may_say(self, text: str) -> None:
-        for rule, why in objections(self._swarm, self.session, self._swarm.gates, Draft("log", "", text, {})):
+        for rule, why in self._against(Draft("log", "", text, {})):
             raise Refused(rule, why)
+
+    def _against(self, draft: Draft) -> Iterator[tuple[str, str]]:
+        return objections(self._swarm, self.session, self._swarm.gates, draft)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._env.now()), UTC)
@@ -583,6 +581,12 @@ class Agent(Owner):
         except (Owned, Fenced, Expired) as error:
             drafts.denied(error, self._swarm.place.home, self._env, known, draft)
             raise
+
+
+def _drafted(note: Note) -> tuple[dict[EntryId, str], Draft]:
+    """The entities that a note mentions (id → title), and what is about to be written."""
+    named = mentions(note.entities)
+    return named, Draft("log", "", note.text, note_meta(note, named), titles=[*named.values()])
 
 
 def _ended(body: str) -> str:
