@@ -143,9 +143,12 @@ class Fts5Index:
                 spans=question.spans,
                 author=question.subject,
             )
-            close, _ = featured(db, question, matches, (self._model or weights()).features)
+            close, columns, _ = featured(db, question, matches, (self._model or weights()).features)
             said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
-            return [(said[row.n], found) for row, found in close]
+            return [
+                (said[row.n], {name: column[place] for name, column in columns.items() if column})
+                for place, row in enumerate(close)
+            ]
 
         return self._up_to_date(work)
 

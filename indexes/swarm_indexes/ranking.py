@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import exp
 from typing import NamedTuple
 
-from .features import Candidate, asked_terms, of_numbers, of_texts, read_marks
+from .features import Candidate, Columns, Marks, asked_terms, of_numbers, of_texts
 from .matches import Matches
 from .question import Question
 from .tables import RANKED
 
-__all__ = ["Ranked", "Weights", "candidates", "featured", "rank", "weights"]
+__all__ = ["Ranked", "Weights", "featured", "rank", "weights"]
 
 _CLOSE = 250
 """Of so many that are best without a look at their text, the text is looked at."""
@@ -52,31 +52,30 @@ def weights() -> Weights:
     return Weights(data["features"], data["chance"])
 
 
-def candidates(db: sqlite3.Connection, rows: Collection[int]) -> list[Candidate]:
-    """Those of `rows` that there are, in no order."""
-    listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
-    return [Candidate(*row) for row in db.execute(listed, (str(list(rows)),))]
-
-
 def featured(
     db: sqlite3.Connection, question: Question, matches: Matches, model: Mapping[str, float]
-) -> tuple[list[tuple[Candidate, dict[str, float]]], list[tuple[Candidate, dict[str, float]]]]:
-    """The pool with all features of those that are best without a look at their text, and the rest with what it has.
+) -> tuple[list[Candidate], Columns, list[Candidate]]:
+    """Those of the pool that are best without a look at their text, with all features; and the rest, best first.
 
     For mere words no text is looked at.
     """
-    pool = candidates(db, matches.pool)
+    listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
+    pool = [Candidate._make(row) for row in db.execute(listed, (str(matches.pool),))]
     numbers = of_numbers(question, matches, pool)
-    first = sorted(
-        zip(pool, numbers, strict=True), key=lambda item: (-round(_value(item[1], model), 9), *_newest(item[0]))
-    )
-    close, rest = first[:_CLOSE], first[_CLOSE:]
+    order = _order(pool, _values(numbers, model, len(pool)))
+    close = [pool[place] for _, place in order[:_CLOSE]]
+    rest = [pool[place] for _, place in order[_CLOSE:]]
+    found = {name: [column[place] for _, place in order[:_CLOSE]] for name, column in numbers.items() if column}
+    found = {name: found.get(name, []) for name in numbers}
     if not question.asks:
-        return close, rest  # what a text shows on its face answers questions; it says nothing of mere words
-    before = {row.n: matches.beside(row.n, -1) for row, _ in close}
-    wanted = {*before, *(n for n in before.values() if n is not None)}
-    noted = db.execute("SELECT n, marks FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(list(wanted)),))
-    seen = {n: read_marks(one) for n, one in noted}
+        return close, found, rest  # what a text shows on its face answers questions; it says nothing of mere words
+    before = (matches.beside(row.n, -1) for row in close)
+    wanted = {row.n for row in close}.union(n for n in before if n is not None)
+    noted = db.execute(
+        f"SELECT n, marks FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))",  # noqa: S608
+        (str(list(wanted)),),
+    )
+    seen = {n: Marks.read(one) for n, one in noted}
     texts = [n for n, one in seen.items() if one.questions and n in matches.own]
     bodies = db.execute("SELECT n, body FROM entry WHERE n IN (SELECT value FROM json_each(?))", (str(texts),))
     terms = [term.text for term in matches.terms]
@@ -84,44 +83,52 @@ def featured(
         n: [there and n in term.rows for term, there in zip(matches.terms, asked_terms(body, terms), strict=True)]
         for n, body in bodies
     }
-    return [(row, found | of_texts(question, matches, row, seen, asking, found)) for row, found in close], rest
+    return close, found | of_texts(question, matches, close, seen, asking, found), rest
 
 
 def rank(db: sqlite3.Connection, question: Question, matches: Matches, k: int, model: Weights) -> list[Ranked]:
     """The `k` best of the pool, best first; ties newest first, then by id."""
-    close, rest = featured(db, question, matches, model.features)
-    ordered = sorted(
-        ((round(_value(found, model.features), 9), row, found) for row, found in close),
-        key=lambda item: (-item[0], *_newest(item[1])),
-    )
-    if not ordered:
+    close, found, rest = featured(db, question, matches, model.features)
+    if not close:
         return []
-    offset = sum(
-        weight * ordered[0][2].get(name, 0.0) for name, weight in model.chance.items() if name in ordered[0][2]
-    )
+    order = _order(close, _values(found, model.features, len(close)))
+    best, first = order[0]
+    offset = sum(weight * found[name][first] for name, weight in model.chance.items() if found.get(name))
     offset += model.chance["base"]
-    slope, best = model.chance["slope"], ordered[0][0]
+    slope = model.chance["slope"]
     out = [
-        Ranked(row.n, _chance(slope * (value - best) + offset), _shares(found, model) if place < k else {})
-        for place, (value, row, found) in enumerate(ordered)
+        Ranked(close[place].n, _chance(slope * (value - best) + offset), _shares(found, place, model))
+        for value, place in order[:k]
     ]
+    if k <= len(order):
+        return out
     low = min(out[-1].score, _LEAST)
-    listed = [row.n for row, _ in rest]
-    known = {one.n for one in out} | set(listed)
-    listed += [n for n in matches.order if n not in known]
+    known = {row.n for row in close} | {row.n for row in rest}
+    listed = [row.n for row in rest] + [n for n in matches.order if n not in known]
     return [*out, *(Ranked(n, low / (place + 2), {}) for place, n in enumerate(listed))][:k]
 
 
-def _value(found: Mapping[str, float], model: Mapping[str, float]) -> float:
-    return sum(model.get(name, 0.0) * value for name, value in found.items() if value)
+def _values(columns: Columns, model: Mapping[str, float], rows: int) -> list[float]:
+    out = [0.0] * rows
+    for name, column in columns.items():
+        weight = model.get(name)
+        if weight and column:
+            out = [total + weight * value for total, value in zip(out, column, strict=True)]
+    return out
 
 
-def _shares(found: Mapping[str, float], model: Weights) -> dict[str, float]:
-    return {name: round(part, 4) for name, value in found.items() if (part := model.features.get(name, 0.0) * value)}
+def _order(rows: Sequence[Candidate], values: Sequence[float]) -> list[tuple[float, int]]:
+    """(value, place in `rows`), the best first; ties newest first, then by id."""
+    keys = sorted(
+        (-round(value, 9), -(row.moment or 0.0), row.id, place)
+        for place, (row, value) in enumerate(zip(rows, values, strict=True))
+    )
+    return [(-value, place) for value, _, _, place in keys]
 
 
-def _newest(row: Candidate) -> tuple[float, str]:
-    return -(row.moment or 0.0), row.id
+def _shares(found: Columns, place: int, model: Weights) -> dict[str, float]:
+    parts = {name: model.features.get(name, 0.0) * column[place] for name, column in found.items() if column}
+    return {name: round(part, 4) for name, part in parts.items() if part}
 
 
 def _chance(value: float) -> float:

@@ -39,7 +39,7 @@ class Row(NamedTuple):
     """One a line, as the next two."""
     superseded_by: str
     entities: str
-    marks: str
+    marks: bytes
     """What the text shows on its face, see features.Marks."""
     title: str
     body: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm_indexes.features import asked_terms, marks, read_marks
+from swarm_indexes.features import Marks, asked_terms, marks
 from swarm_indexes.lexical import Filters, Fts5Index
 from swarm_indexes.question import understand
 from swarm_indexes.ranking import weights
@@ -96,7 +96,7 @@ def test_marks_say_where_how_long_and_of_whom() -> None:
     """A place is a name after a preposition; "I" three times is as much as counts; a question inside is noted."""
     found = marks("I moved it to Oslo for two weeks. Right? I think we did.")
     assert (found.place, found.lasts, found.says_i, found.questions, found.asks) == (True, True, 1.0, True, False)
-    assert read_marks(found.noted()).place
+    assert Marks.read(found.noted()).place
 
 
 def test_irregular_forms_are_one_word(ledger: Any, index: Fts5Index) -> None:
