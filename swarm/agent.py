@@ -30,7 +30,7 @@ from swarm_ledger.times import format_time
 
 from . import drafts
 from .gates import Draft, held_back, knows, leaks, objections
-from .given import Note, mentions, note_meta, present, subject_line, texts, when
+from .given import Note, cited, mentions, note_meta, present, subject_line, texts, when
 from .links import require_links
 from .mentions import entity_page
 from .owning import Owner
@@ -176,6 +176,7 @@ class Agent(Owner):
             trailers = self._gates(Draft(kind, title, body, given, titles=[*named.values()]), about.get("force"))
             done = self._create(kind, title, body, given, named, trailers=trailers)
             ids.append(done.id)
+            ids.cited = cited(given)
         return done
 
     def edit(
@@ -248,6 +249,7 @@ class Agent(Owner):
             trailers = self._gates(Draft(kind, title, body, given, id, [*named.values()]), about.get("force"))
             done = self._create(kind, title, body, {**kept, "supersedes": [id], **given}, named, known, trailers)
             ids.append(done.id)
+            ids.cited = cited(given)
         return done
 
     def _give_way(self, known: Version, kind: str, by: str) -> Written:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .factindex import FactIndex
     from .gates import Policy
+    from .use import UseIndex
     from .verdicts import Evidence
 
 __all__ = ["Status", "Swarm"]
@@ -66,6 +67,7 @@ class Swarm:
         self._index: LexicalIndex | None = index
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
+        self._use: UseIndex | None = None
         self._gates: tuple[str | None, Policy] | None = None
 
     @classmethod
@@ -138,6 +140,15 @@ class Swarm:
         return self._facts
 
     @property
+    def use(self) -> UseIndex:
+        """What was of use to whom, opened at first use."""
+        if self._use is None:
+            from .use import UseIndex
+
+            self._use = UseIndex(f"{self.place.home}/index/use.db", f"{self.place.home}/record", self.env)
+        return self._use
+
+    @property
     def gates(self) -> Policy:
         """What writes must pass here, as the ledger's settings say."""
         from .gates import policy
@@ -174,6 +185,11 @@ class Swarm:
         """Why the search index, if it was used, had to be made anew: "missing", "foreign" or "damaged"; else ""."""
         return self._index.rebuilt if self._index else ""
 
+    @property
+    def use_flaw(self) -> str:
+        """What of the record of use could not be read, where it was asked; "" if nothing."""
+        return self._use.flaw if self._use else ""
+
     def _contested(self) -> dict[str, tuple[str, ...]]:
         from .verdicts import rivals
 
@@ -184,7 +200,7 @@ class Swarm:
 
     def close(self) -> None:
         """Release descriptors; nothing of this object can be used after."""
-        for part in (self._index, self._facts, self._evidence):
+        for part in (self._index, self._facts, self._evidence, self._use):
             if part is not None:
                 part.close()
         self.store.close()

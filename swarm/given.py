@@ -13,7 +13,7 @@ from swarm_ledger.times import format_time, parse_time
 
 from .mentions import mention
 
-__all__ = ["Note", "mentions", "note_meta", "present", "subject_line", "texts", "when"]
+__all__ = ["Note", "cited", "mentions", "note_meta", "present", "subject_line", "texts", "when"]
 
 _SUBJECT_CHARACTERS = 72
 _LINE_CHARACTERS = 200
@@ -56,6 +56,13 @@ def note_meta(note: Note, named: Mapping[EntryId, str]) -> dict[str, object]:
 def present(fields: Mapping[str, object]) -> dict[str, object]:
     """The fields that say something: neither None nor empty."""
     return {name: value for name, value in fields.items() if value is not None and value not in ([], "", ())}
+
+
+def cited(fields: Mapping[str, object]) -> list[str]:
+    """Ids of the entries that the citations in `fields` name."""
+    listed = fields.get("citations")
+    found = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list | tuple) else []
+    return [str(id) for one in found if (id := one.get("entry") or one.get("log"))]
 
 
 def mentions(values: object) -> dict[EntryId, str]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Held", "Reader", "Retracted", "Revision", "Shown", "document", "no_entry"]
 
 _ALL = 1 << 30
+_BEYOND = 5
+"""So many hits beyond those that were asked for are looked at too: what moves within them may come in or fall out."""
 _RENEWAL_S = 0.1
 """A program that calls a thousand times a second renews its leases ten times."""
 
@@ -88,6 +90,12 @@ class Revision(NamedTuple):
     trailers: tuple[tuple[str, str], ...] = ()
 
 
+class _Noted(list[str]):
+    """The ids that a line of the record of use is about."""
+
+    cited: Sequence[str] = ()
+
+
 class Reader:
     """Reads one ledger, for the agent of `session` or for nobody in particular."""
 
@@ -129,11 +137,13 @@ class Reader:
         k: int = 10,
         least: float = 0.0,
         as_of: str | None = None,
+        priors: bool = True,
     ) -> list[Hit]:
         """The `k` entries that match `query` best, best first; those shown whole are noted as read by this session.
 
         Those whose chance to answer is below `least` are left out: none may be good enough. A fact whose evidence
-        changed or is gone on the branch of this worktree, or that others contest, has half the chance it would have.
+        changed or is gone on the branch of this worktree, or that others contest, has half the odds that it would have,
+        and says so in `standing`. With `priors` what was shown, edited or cited lately, by whomever, has a little more.
         Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
         `filters.entity` may be written as in a mention. `as_of`, a time as --since takes it or as people say it, asks
         what was recorded by then: hits are the versions of then, and are neither judged nor noted as read. Raises
@@ -148,8 +158,8 @@ class Reader:
                 moment = moment_spoken(as_of, self._env.now())
                 hits = recall_as_of(self._store, self._swarm.index, self._env, query, filters, moment, k)
             else:
-                hits = self._demoted(self._swarm.index.search(query, filters, k=k))
-            hits = [hit for hit in hits if hit.score is None or hit.score >= least]
+                hits = self._placed(self._swarm.index.search(query, filters, k=k + _BEYOND if k > 0 else k), priors)
+            hits = [hit for hit in hits if hit.score is None or hit.score >= least][:k]
             found += [hit.id for hit in hits]
             if self.session and as_of is None:
                 whole = [(hit.id if hit.kind == "log" else hit.path, BlobId(hit.version)) for hit in hits if hit.whole]
@@ -176,15 +186,15 @@ class Reader:
             ids += [one.fact.id for one in found]
         return found
 
-    def _demoted(self, hits: list[Hit]) -> list[Hit]:
-        """`hits` with facts that do not stand scored half, and behind what is better than that."""
-        ids = [hit.id for hit in hits if hit.score is not None and hit.kind in ("fact", "reflection")]
-        standings = self._swarm.evidence.of(ids) if ids else {}
-        fallen = {id for id, one in standings.items() if one.evidence in ("changed", "gone") or one.rivals}
-        if not fallen:
-            return hits
-        halved = [hit._replace(score=(hit.score or 0.0) / 2) if hit.id in fallen else hit for hit in hits]
-        return sorted(halved, key=lambda hit: -(hit.score or 0.0))
+    def _placed(self, hits: list[Hit], priors: bool) -> list[Hit]:
+        """`hits` with how they stand, those in doubt further behind, and with `priors` those of use further ahead."""
+        from swarm_indexes.priors import placed
+
+        judged = [hit.id for hit in hits if hit.kind in ("fact", "reflection")]
+        ranked = [hit.id for hit in hits if hit.score is not None]
+        standings = self._swarm.evidence.of(judged) if judged else {}
+        used = self._swarm.use.of(ranked) if priors and ranked else {}
+        return placed(hits, used, standings, self._env.now())
 
     def history(self, id: str) -> list[Revision]:
         """The commits that wrote or removed the entry `id`, newest first. Raises BadInput, NotFound."""
@@ -314,9 +324,9 @@ class Reader:
         return stone
 
     @contextlib.contextmanager
-    def _recorded(self, verb: str, ids: Sequence[str] = (), query: str | None = None) -> Iterator[list[str]]:
+    def _recorded(self, verb: str, ids: Sequence[str] = (), query: str | None = None) -> Iterator[_Noted]:
         """Put the outcome of the block into the record of use, with `ids` and those that the block adds."""
-        known = list(ids)
+        known = _Noted(ids)
         try:
             yield known
         except SwarmError as error:
@@ -325,7 +335,7 @@ class Reader:
             raise
         finally:
             self._renew()
-        self._swarm.record.add(verb, self.session, known, "done", None, query)
+        self._swarm.record.add(verb, self.session, known, "done", None, query, known.cited)
 
     def _renew(self) -> None:
         """Whatever a session does renews its leases, where some of their time is over."""

@@ -1,6 +1,7 @@
 """The record of use: what was read, written and refused, and why. One line each, beside the ledger, never in it.
 
-It is for learning from later; nothing depends on it, so an operation never fails because it could not be kept.
+It is for learning from later, and what was of use ranks a little higher (`swarm.use`); no more depends on it, so an
+operation never fails because it could not be kept.
 """
 
 from __future__ import annotations
@@ -31,13 +32,19 @@ class Record:
         outcome: str,
         reason: str | None = None,
         query: str | None = None,
+        cited: Sequence[str] = (),
     ) -> None:
-        """Note one use. `outcome` is "done", or the name of the error with its message as `reason`."""
+        """Note one use. `outcome` is "done", or the name of the error with its message as `reason`.
+
+        `cited` are ids of entries that a new one rests on.
+        """
         now = datetime.fromtimestamp(self._env.now(), UTC)
         line: dict[str, object] = {"at": now.isoformat(timespec="milliseconds"), "verb": verb}
         if session:
             line |= {"agent": session.agent, "session": session.id}
         line |= {"ids": list(ids), "outcome": outcome}
+        if cited:
+            line["cited"] = list(cited)
         if reason is not None:
             line["reason"] = reason
         if query is not None:

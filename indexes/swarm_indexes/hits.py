@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .snippets import snippet
+
+if TYPE_CHECKING:
+    from swarm_ledger.standing import Standing
 
 __all__ = ["Hit", "fetch", "successors_first", "to_hit"]
 
@@ -36,7 +39,7 @@ class Hit(NamedTuple):
     version: str
     """The blob id of its file."""
     score: float | None
-    """Higher is better; None where there was no word to rank by."""
+    """The chance that it answers, 0 to 1; None where there was no word to rank by."""
     snippet: str
     room: str | None
     entities: tuple[str, ...]
@@ -53,6 +56,8 @@ class Hit(NamedTuple):
     """What made it rank where it does: feature → its part. Parts of two hits of one search compare."""
     until: str | None = None
     """Of a version of a past moment that holds no more: when another took its place, or it was taken out."""
+    standing: Standing | None = None
+    """Of a fact or reflection: whether its evidence holds on the reader's branch and who contests it; where judged."""
 
 
 def fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:

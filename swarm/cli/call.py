@@ -168,6 +168,8 @@ class Call:
         """Say how much changed in a line of its own, unless the reply said it; and that the index was made anew."""
         if self._swarm is not None and self._swarm.rebuilt in ("foreign", "damaged"):
             warn("the search index was damaged or of another version; it has been built anew, and nothing is missing.")
+        if self._swarm is not None and self._swarm.use_flaw:
+            warn(self._swarm.use_flaw)
         if not Notice.said and Notice.count is not None and (number := Notice.count()):
             entries, have = counted(number, "entry"), "has" if number == 1 else "have"
             warn(f"{entries} that you read {have} changed: `swarm changes`")

@@ -48,6 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="P", help="leave out what answers with a lesser chance, 0 to 1"
     )
+    parser.add_argument(
+        "--no-priors", action="store_true", help="do not rank what was shown, edited or cited lately a little higher"
+    )
     parser.add_argument("--explain", action="store_true", help="show what made each hit rank where it does")
 
 
@@ -61,12 +64,10 @@ def run(call: Call) -> int:
     if not 0.0 <= options.min_score <= 1.0:
         raise BadInput(f"--min-score {options.min_score}: a chance is from 0 to 1.")
     query = " ".join(options.query)
-    hits = call.reader.recall(query, filters, k=options.k, least=options.min_score, as_of=options.as_of)
-    judged = ("fact", "reflection") if options.as_of is None else ()
-    facts = [hit.id for hit in hits if hit.kind in judged]
-    standings = call.swarm.evidence.of(facts) if facts else {}
+    priors = not options.no_priors
+    hits = call.reader.recall(query, filters, k=options.k, least=options.min_score, as_of=options.as_of, priors=priors)
     for number, hit in enumerate(hits, 1):
-        standing = standings.get(hit.id)
+        standing = hit.standing
         if call.json:
             say_json(
                 {**hit._asdict(), "shares": dict(hit.shares), "standing": standing._asdict() if standing else None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from swarm_indexes import intake
 
-from .conftest import Ran
+from .conftest import Ran, git
 
 Run = Callable[..., Ran]
 
@@ -105,3 +106,34 @@ def test_nothing_to_search_for_is_bad_input(repository: Path, run: Run, query: s
     done = run("recall", "--", query)
     assert (done.code, done.out) == (2, "")
     assert done.err == "swarm: nothing to search for: give a word that is not a stop word, or a filter.\n"
+
+
+def test_a_fact_whose_evidence_changed_comes_behind_one_that_stands(repository: Path, run: Run) -> None:
+    """On the branch where it changed: with one hit asked for it is not the one; with more it is there, and marked."""
+    first = run("remember", "--as=ada", "Whom login lets in", "--body", "Everybody. (auth)", "--cite", "auth.py:1-2").id
+    other = run("remember", "--as=ada", "Whom login lets in", "--body", "Nobody else. (auth)", "--cite=auth.py:5-6").id
+    run("show", first)
+    assert run("recall", "login", "lets", "-k1").out.split()[1] == first
+    git(repository, "switch", "--quiet", "--create", "topic")
+    (repository / "auth.py").write_text((repository / "auth.py").read_text().replace("True", "None"))
+    git(repository, "commit", "--quiet", "--all", "-m", "another")
+    assert run("recall", "login", "lets", "-k1").out.split()[1] == other
+    told = run("recall", "login", "lets", "--explain").out
+    assert told.index(other) < told.index(first) < told.index("EVIDENCE CHANGED on this branch")
+    assert "evidence_changed -0.70" in told
+    hit = json.loads(run("recall", "login", "lets", "--json").out.splitlines()[1])
+    assert (hit["id"], hit["standing"]["evidence"], hit["shares"]["evidence_changed"]) == (first, "changed", -0.7)
+    git(repository, "switch", "--quiet", "main")
+    assert run("recall", "login", "lets", "-k1").out.split()[1] == first
+
+
+def test_contested_facts_come_behind_one_that_nobody_contests(repository: Path, run: Run) -> None:
+    """Both sides, each with who contests it."""
+    one = run("remember", "--as=ada", "The retry limit of uploads is 3", "--key", "upload.retries").id
+    run("remember", "--as=ada", "The retry limit of downloads")
+    before = [json.loads(line)["id"] for line in run("recall", "retry limit", "--json").out.splitlines()]
+    two = run("remember", "--as=bob", "The retry limit of uploads is 5", "--key", "upload.retries").id
+    hits = [json.loads(line) for line in run("recall", "retry limit", "--json").out.splitlines()]
+    assert hits[0]["id"] == next(id for id in before if id != one)
+    assert {hit["id"]: hit["standing"]["rivals"] for hit in hits[1:]} == {one: [two], two: [one]}
+    assert [hit["shares"].get("contested") for hit in hits] == [None, -0.7, -0.7]
