@@ -118,30 +118,39 @@ def asked_terms(text: str, terms: Sequence[str]) -> list[bool]:
 
 def of_numbers(question: Question, matches: Matches, rows: Sequence[Candidate]) -> Columns:
     """The features of `rows` that need no text."""
-    streams = matches.streams()
-    own = [matches.own.get(row.n, 0.0) for row in rows]
-    windows = [matches.window(row.n) for row in rows]
-    own_most, around_most = _most(own), _most(value for value, _ in windows)
-    stream_most = _most(streams.values())
+    numbers = [row.n for row in rows]
+    own = [matches.own.get(n, 0.0) for n in numbers]
+    cover = [matches.cover.get(n, 0.0) for n in numbers]
+    own_most = _most(own)
+    stream, before_by_two = [value / own_most for value in own], list[float]()
+    around, around_cover, upto = own, cover, cover
+    if matches.spots:
+        windows = [matches.window(n) for n in numbers]
+        around, around_cover = [value for value, _ in windows], [covered for _, covered in windows]
+        upto = [matches.upto(n) for n in numbers]
+        streams = matches.streams()
+        stream_most = _most(streams.values())
+        places = [matches.spots.get(n) for n in numbers]
+        stream = [
+            streams.get(spot >> STREAM_BITS, 0.0) / stream_most if spot is not None else value
+            for spot, value in zip(places, stream, strict=True)
+        ]
+        further = [matches.beside(n, -2) for n in numbers]
+        before_by_two = [matches.own.get(n, 0.0) if n is not None else 0.0 for n in further]
+    around_most = _most(around)
+    around = [value / around_most for value in around]
     one = len(question.authors) == 1
-    few = len(question.terms) <= _FEW
-    around = [value / around_most for value, _ in windows]
-    spots = matches.spots
-    further = [matches.beside(row.n, -2) for row in rows] if spots else []
     return {
         "known": [matches.known] * len(rows),
-        "own_cover": [matches.cover.get(row.n, 0.0) for row in rows],
+        "own_cover": cover,
         "around": around,
-        "around_cover": [covered for _, covered in windows],
-        "before_by_two": [matches.own.get(n, 0.0) if n is not None else 0.0 for n in further],
-        "upto_cover": [matches.upto(row.n) for row in rows],
-        "stream": [
-            streams.get(spots[row.n] >> STREAM_BITS, 0.0) / stream_most if row.n in spots else value / own_most
-            for row, value in zip(rows, own, strict=True)
-        ],
+        "around_cover": around_cover,
+        "before_by_two": before_by_two,
+        "upto_cover": upto,
+        "stream": stream,
         "author": [float(row.by in question.authors) for row in rows] if one else [],
         "subject": [float(row.by == question.subject) for row in rows] if question.subject and not one else [],
-        "around_of_few": around if few else [],
+        "around_of_few": around if len(question.terms) <= _FEW else [],
         "time": [closeness(row.moment, question.spans) for row in rows] if question.spans else [],
     }
 

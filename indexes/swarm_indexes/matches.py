@@ -34,14 +34,17 @@ _POOL_FOR_WORDS = 50
 _HEAVY = 300
 """Of so many that weigh most by their terms, or a few more, the best by BM25 are taken, where rows are many."""
 
+_HEAVY_FOR_WORDS = 150
+"""The same where no question is asked; the first ten are then those that a look at every row gives."""
+
 _NARROW = 20_000
 """A filter that fewer rows pass is cheaper inside the query for each term than beside it."""
 
-_FEW = 2000
+_FEW = 1000
 _FEW_FOR_WORDS = 300
 """The same where no question is asked: what stands beside a match then is no hit."""
-_CLOSE = 600
-"""Of how many rows all features are looked at; others follow in the order of the matches around them."""
+_CLOSE = 400
+"""Of how many rows, or those that tie, all features are looked at; others follow by the matches around them."""
 _REACH = len(DECAY) - 1
 _DATED, _AUTHORED = 100, 400
 """How many rows of a time that a question speaks of, and by the agent whom it names, are looked at at most."""
@@ -119,23 +122,21 @@ class Matches:
         matches: dict[int, float] = defaultdict(float)
         upto: dict[int, float] = defaultdict(float)
         covers: dict[int, float] = defaultdict(float)
-        for term in self.terms:
+        for term in self.terms if self.spots else ():
+            here = [(self.spots[n], value) for n, value in term.rows.items() if n in self.spots]
             best: dict[int, float] = {}
             nearest: dict[int, float] = {}
             behind: dict[int, float] = {}
-            for n, value in term.rows.items():
-                spot = self.spots.get(n)
-                if spot is None:
-                    continue
-                for distance in range(-_REACH, _REACH + 1):
-                    decay = DECAY[abs(distance)]
-                    here = spot + distance
-                    if decay * value > best.get(here, 0.0):
-                        best[here] = decay * value
-                    if decay > nearest.get(here, 0.0):
-                        nearest[here] = decay
-                    if distance >= 0 and _UPTO[distance] > behind.get(here, 0.0):
-                        behind[here] = _UPTO[distance]
+            for distance in range(_REACH, -1, -1):  # what is nearer overrides
+                decay = DECAY[distance]
+                for step in {distance, -distance}:
+                    places = [spot + step for spot, _ in here]
+                    nearest.update(dict.fromkeys(places, decay))
+                    if step >= 0:
+                        behind.update(dict.fromkeys(places, _UPTO[distance]))
+                    for place, (_, value) in zip(places, here, strict=True):
+                        if decay * value > best.get(place, 0.0):
+                            best[place] = decay * value
             share = term.idf / self.total
             for spot, value in best.items():
                 matches[spot] += share * value
@@ -177,7 +178,9 @@ def match(
         few = holding(db, facets, _NARROW) if facets else _NARROW
         allowed = few if few < _NARROW else total
         narrow = {term: facets for term, count in known.items() if allowed < count}
-        heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
+        heavy = heaviest(
+            db, known, total, allowed, facets, within, values, max(k, _HEAVY if context else _HEAVY_FOR_WORDS)
+        )
         rows = shares_among(db, idf, heavy, narrow)
         size = POOL if context else _POOL_FOR_WORDS
         order = _best(db, rows, idf, max(k, size))
@@ -203,8 +206,10 @@ def match(
     matched = [Term(term, _weight(count, total), rows[term]) for term, count in known.items()]
     matches = Matches(matched, pool, spots, order, absent)
     if len(pool) > _CLOSE and not order:
-        matches.order = _ordered(db, {n: -matches.window(n)[0] for n in pool})
-        matches.pool = matches.order[:_CLOSE]
+        scores = {n: -matches.window(n)[0] for n in pool}
+        matches.pool = list(_lowest(scores, _CLOSE))
+        if k > _CLOSE:
+            matches.order = _ordered(db, scores)
     return matches
 
 
@@ -226,11 +231,15 @@ def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[s
     for term, found in rows.items():
         for n, value in found.items():
             scores[n] -= idf[term] * value
-    ranked = sorted(scores.values())
-    if len(ranked) > k:
-        last = ranked[k - 1] + 1e-9
-        scores = {n: score for n, score in scores.items() if score <= last}
-    return _ordered(db, scores)
+    return _ordered(db, _lowest(scores, k))
+
+
+def _lowest(scores: dict[int, float], k: int) -> dict[int, float]:
+    """The `k` lowest of `scores`, and those that tie with the last."""
+    if len(scores) <= k:
+        return scores
+    last = sorted(scores.values())[k - 1] + 1e-9
+    return {n: score for n, score in scores.items() if score <= last}
 
 
 def _ordered(db: sqlite3.Connection, scores: dict[int, float]) -> list[int]:

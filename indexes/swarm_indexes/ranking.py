@@ -21,7 +21,7 @@ from .tables import RANKED
 
 __all__ = ["Ranked", "Weights", "featured", "rank", "weights"]
 
-_CLOSE = 250
+_CLOSE = 200
 """Of so many that are best without a look at their text, the text is looked at."""
 _LEAST = 1e-4
 """What a row beyond those that were looked at closely scores at most."""
