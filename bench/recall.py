@@ -6,6 +6,7 @@ import sys
 
 from .conversations import conversations
 from .history import history
+from .priors import use
 from .recall_scale import crowd, large, visible
 from .row import Row
 from .table import main as measure
@@ -15,6 +16,7 @@ __all__ = ["main"]
 ROWS: dict[str, Row] = {
     "conversations": conversations,
     "history": history,
+    "use": use,
     "large": large,
     "visible": visible,
     "crowd": crowd,
