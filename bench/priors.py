@@ -47,7 +47,7 @@ def use(context: Context) -> Outcome:
     out = Outcome(detail={"recall": base, "chance": chance})
     out.add("recall@1, @5, @10 without a record", "shown", ", ".join(f"{value:.3f}" for value in base))
     out.add(
-        "a fifth of all entries used by 1 to 16 agents in two weeks, by chance: the worst of @1, @5, @10 in three draws",
+        "a fifth of all entries used by 1 to 16 agents in two weeks, by chance: the worst of 3 draws, @1, @5 or @10",
         f"costs under {_COST}",
         f"{worst:+.4f}",
         worst > -_COST,
