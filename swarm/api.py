@@ -67,6 +67,8 @@ class Swarm:
         self._index: LexicalIndex | None = index
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
+        self._head: tuple[object, ...] = ()
+        """What told the commit that `_evidence` judges against."""
         self._use: UseIndex | None = None
         self._gates: tuple[str | None, Policy] | None = None
 
@@ -160,11 +162,14 @@ class Swarm:
 
     @property
     def evidence(self) -> Evidence:
-        """Whether the evidence for facts stands on the branch of this worktree, as it was when this is first asked."""
-        if self._evidence is None:
+        """Whether the evidence for facts stands on the commit that this worktree has checked out now."""
+        mark = self.place.head_mark()
+        if self._evidence is None or mark != self._head:
             from .verdicts import Evidence
 
-            self._evidence = Evidence(self)
+            if self._evidence:
+                self._evidence.close()
+            self._evidence, self._head = Evidence(self), mark
         return self._evidence
 
     def status(self, session: Session | None = None) -> Status:

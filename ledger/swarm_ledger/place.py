@@ -47,6 +47,26 @@ class Place(NamedTuple):
         """The bare repository with the ledger's history."""
         return f"{self.home}/ledger.git"
 
+    def head_mark(self) -> tuple[object, ...]:
+        """Differs from before wherever HEAD of this worktree names another commit now, and seldom elsewhere."""
+        try:
+            with open(f"{self.git_dir}/HEAD", "rb") as file:
+                head = file.read(4096)
+        except OSError:
+            return ()
+        branch = os.fsdecode(head.removeprefix(b"ref:").strip())
+        files = (f"{self.git_dir}/reftable/tables.list", f"{self.common_dir}/reftable/tables.list")
+        return head, *map(_stamp, (f"{self.common_dir}/{branch}", f"{self.common_dir}/packed-refs", *files))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Git never writes these in place: what is new has another inode, or time."""
+    try:
+        at = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return at.st_ino, at.st_mtime_ns, at.st_size
+
 
 def find(cwd: str, home: str | None = None) -> Place | None:
     """The place that belongs to `cwd`, whether a ledger is there yet or not; `home` overrides where it is kept.

@@ -468,3 +468,45 @@ def test_a_summary_that_is_too_long_for_github_says_how_much_is_left_out() -> No
     shown = text.count("| warn | expired |")
     assert len(text.encode()) < 1_000_000
     assert text.endswith(f"\n\n{1000 - shown} more are in the log of this step.\n")
+
+
+def test_a_program_that_goes_on_is_told_of_the_commit_of_now(repository: Path, run: Run) -> None:
+    """It opened the ledger before its branch moved, another was checked out, and refs were packed."""
+    id = fact(run, "--cite", "auth.py:5-6")
+    git(repository, "branch", "old")
+    with Swarm.open(str(repository)) as swarm:
+
+        def evidence() -> str:
+            ((one, standing),) = [(hit.id, hit.standing) for hit in swarm.reader().recall("refused")]
+            assert one == id and standing
+            return standing.evidence
+
+        assert evidence() == "fresh"
+        commit(repository, auth_py=CODE.replace("False", "None"))
+        assert evidence() == "changed"
+        git(repository, "checkout", "--quiet", "old")
+        assert evidence() == "fresh"
+        git(repository, "pack-refs", "--all")
+        git(repository, "checkout", "--quiet", "--detach", "main")
+        assert evidence() == "changed"
+        git(repository, "checkout", "--quiet", "old")
+        git(repository, "reset", "--quiet", "--hard", "main")
+        assert evidence() == "changed"
+        commit(repository, auth_py=None)
+        assert evidence() == "gone"
+
+
+@pytest.mark.parametrize("options", [[], ["--ref-format=reftable"]])
+def test_a_repository_without_a_commit_is_looked_at_again(tmp_path: Path, options: list[str]) -> None:
+    """What could not be checked because there was no commit can be once there is one, in both formats of refs."""
+    if subprocess.run(["git", "init", "-q", *options, str(tmp_path)], capture_output=True, check=False).returncode:
+        pytest.skip("this git knows no other format of refs")
+    (tmp_path / "a.py").write_text("def limit():\n    return 3\n")
+    with Swarm.init(str(tmp_path)) as swarm:
+        agent = swarm.join("ada")
+        agent.remember("The limit is 3", cite=["a.py:1-2"])
+        git(tmp_path, "add", "a.py")
+        (tmp_path / "a.py").unlink()
+        assert [hit.standing and hit.standing.evidence for hit in agent.recall("limit")] == ["uncheckable"]
+        git(tmp_path, "commit", "--quiet", "-m", "begin")
+        assert [hit.standing and hit.standing.evidence for hit in agent.recall("limit")] == ["fresh"]
