@@ -19,10 +19,10 @@ from .tables import RANKED
 
 __all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
 
-DECAY = (1.0, 0.7, 0.5, 0.35)
-"""What a match one, two, three places away counts."""
+DECAY = (1.0, 0.7, 0.5, 0.35, 0.25)
+"""What a match one, two, three, four places away counts."""
 
-_UPTO = (1.0, 0.8, 0.6, 0.4)
+_UPTO = (1.0, 0.8, 0.6, 0.4, 0.25)
 """The same of what stands before."""
 
 POOL = 100
@@ -36,6 +36,9 @@ _HEAVY = 300
 
 _HEAVY_FOR_WORDS = 150
 """The same where no question is asked; the first ten are then those that a look at every row gives."""
+
+_EVEN = 0.7
+"""The exponent of a match: under 1, a long text that holds a term counts more beside a short one than BM25F has it."""
 
 _NARROW = 20_000
 """A filter that fewer rows pass is cheaper inside the query for each term than beside it."""
@@ -56,7 +59,7 @@ class Term(NamedTuple):
     text: str
     idf: float
     rows: dict[int, float]
-    """Row → how much it is about the term, from 0 to 1: BM25F's share of it without the idf."""
+    """Row → how much it is about the term, from 0 to 1: BM25F's share of it without the idf, to the power of _EVEN."""
 
 
 class Matches:
@@ -186,7 +189,7 @@ def match(
         order = _best(db, rows, idf, max(k, size))
         pool, unsure = set(order[:size]), set()
         spots = _spots(db, pool)
-        spots |= {n: spot for spot, n in _neighbours(db, spots, 2 * _REACH).items()}
+        spots |= {n: spot for spot, n in _neighbours(db, spots, 2 * _REACH if context else _REACH).items()}
         region = pool | spots.keys()
         beyond = region.difference(heavy)
         for term, found in rows.items():
@@ -200,10 +203,14 @@ def match(
         spots |= _spots(db, then)
         unsure = unsure | (set(beside.values()) | then) - pool
         pool = pool | unsure
+        spots |= _previous(db, spots)
     if unsure and (facets or within):
         pool = pool - unsure | _allowed(db, unsure, facets, within, values)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
-    matched = [Term(term, _weight(count, total), rows[term]) for term, count in known.items()]
+    matched = [
+        Term(term, _weight(count, total), {n: share**_EVEN for n, share in rows[term].items()})
+        for term, count in known.items()
+    ]
     matches = Matches(matched, pool, spots, order, absent)
     if len(pool) > _CLOSE and not order:
         scores = {n: -matches.window(n)[0] for n in pool}
@@ -265,6 +272,13 @@ def _neighbours(db: sqlite3.Connection, spots: dict[int, int], reach: int) -> di
     """Spot → row of all that stand up to `reach` places from one of `spots`, those included."""
     wanted = sorted({spot + distance for spot in spots.values() for distance in range(-reach, reach + 1)})
     return dict(db.execute("SELECT spot, n FROM place WHERE spot IN (SELECT value FROM json_each(?))", (str(wanted),)))
+
+
+def _previous(db: sqlite3.Connection, spots: dict[int, int]) -> dict[int, int]:
+    """Row → spot of those that stand before a row of `spots` and are not there."""
+    wanted = sorted({spot - 1 for spot in spots.values()}.difference(spots.values()))
+    listed = "SELECT n, spot FROM place WHERE spot IN (SELECT value FROM json_each(?))"
+    return dict(db.execute(listed, (str(wanted),)))
 
 
 def _allowed(
