@@ -12,11 +12,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_indexes.dates import spans
 from swarm_indexes.filters import Filters
 from swarm_indexes.lexical import Fts5Index
-from swarm_indexes.moments import bound, moment_of
-from swarm_ledger.errors import BadInput, NotFound
+from swarm_indexes.moments import moment_of
+from swarm_ledger.errors import NotFound
 from swarm_ledger.ids import new_request
 from swarm_ledger.memory import MemoryStore
 from swarm_ledger.store import BlobId, Put, Request, Store
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from swarm_indexes.protocol import LexicalIndex
     from swarm_ledger.env import Env
 
-__all__ = ["moment_spoken", "recall_as_of"]
+__all__ = ["recall_as_of"]
 
 _DAY = re.compile(r"/([0-9]{4})/([0-9]{2})/([0-9]{2})/")
 
@@ -37,17 +36,6 @@ class _Then(NamedTuple):
 
     version: BlobId | None
     until: int
-
-
-def moment_spoken(text: str, now: float) -> float:
-    """The moment that --as-of names: a time, the end of a date, or the end of "last Tuesday". Raises BadInput."""
-    try:
-        return bound("as of", text, end=True)
-    except BadInput:
-        spoken = spans(text, now)
-        if not spoken:
-            raise
-        return min(now, spoken[-1][1] - 1e-6)
 
 
 def recall_as_of(

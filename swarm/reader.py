@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from swarm_indexes.dates import limit
 from swarm_indexes.filters import EVERYTHING, Filters
+from swarm_indexes.moments import moment_of
 from swarm_ledger.coherence import renew
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput, Busy, Damaged, NotFound, StorageError, SwarmError
@@ -145,17 +148,17 @@ class Reader:
         changed or is gone on the branch of this worktree, or that others contest, has half the odds that it would have,
         and says so in `standing`. With `priors` what was shown, edited or cited lately, by whomever, has a little more.
         Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
-        `filters.entity` may be written as in a mention. `as_of`, a time as --since takes it or as people say it, asks
+        `filters.entity` may be written as in a mention, times as people say them. `as_of`, a time too, asks
         what was recorded by then: hits are the versions of then, and are neither judged nor noted as read. Raises
         BadInput, StorageError.
         """
         with self._recorded("recall", (), query) as found:
-            if filters.entity:
-                filters = filters._replace(entity=sought(filters.entity))
+            now = self._env.now()
+            filters = _heard(filters, now)
             if as_of is not None:
-                from .past import moment_spoken, recall_as_of
+                from .past import recall_as_of
 
-                moment = moment_spoken(as_of, self._env.now())
+                moment = min(now, limit("as of", as_of, now, end=True))
                 hits = recall_as_of(self._store, self._swarm.index, self._env, query, filters, moment, k)
             else:
                 hits = self._placed(self._swarm.index.search(query, filters, k=k + _BEYOND if k > 0 else k), priors)
@@ -346,6 +349,25 @@ class Reader:
         with contextlib.suppress(StorageError, Busy), directory.deciding() as table:
             renew(table, self.session.id, directory.now())
             self._renewed = directory.now()
+
+
+def _heard(filters: Filters, now: float) -> Filters:
+    """`filters` as the index takes them. Raises BadInput."""
+    for name, value in filters._asdict().items():
+        if value is not None and not value.strip():
+            raise BadInput(f"{name}: nothing is given; leave it out, or say which.")
+    return filters._replace(
+        entity=filters.entity and sought(filters.entity),
+        since=_moment("since", filters.since, now),
+        until=_moment("until", filters.until, now, end=True),
+    )
+
+
+def _moment(name: str, text: str | None, now: float, *, end: bool = False) -> str | None:
+    """`text` in ISO 8601, where it is not."""
+    if text is None or moment_of(text) is not None:
+        return text
+    return datetime.fromtimestamp(limit(name, text, now, end=end), UTC).isoformat()
 
 
 def no_entry(id: str) -> NotFound:

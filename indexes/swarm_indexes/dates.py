@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Span", "closeness", "spans"]
+from swarm_ledger.errors import BadInput
+
+from .moments import bound, moment_of
+
+__all__ = ["Span", "closeness", "limit", "spans", "spoken"]
 
 Span = tuple[float, float]
 """POSIX seconds from which and up to which, the end not included."""
@@ -25,7 +29,9 @@ _MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" if name != "may" else name for na
 _CLOCK = r"(\d{1,2})(?::([0-5]\d))? ?(am|pm)?"
 _DAY_OF_MONTH = r"(\d{1,2})(?:st|nd|rd|th)?"
 
-_HINT = re.compile(r"\d|day|week|month|year|hour|today|tonight|morning|noon|evening|" + _MONTH)
+_UNIT = "day|week|month|year|hour|minute"
+
+_HINT = re.compile(rf"\d|{_UNIT}|today|tonight|morning|noon|evening|" + _MONTH)
 _ISO = re.compile(r"\b(\d{4})-(\d\d)(?:-(\d\d))?\b")
 _DATE = re.compile(
     rf"\b(?:{_DAY_OF_MONTH}(?: of)? )?({_MONTH})\b(?: {_DAY_OF_MONTH}\b(?!:))?,?(?: (?:of )?(\d{{4}})\b)?"
@@ -33,14 +39,16 @@ _DATE = re.compile(
 _YEAR = re.compile(r"\b(?:in|of|during|since|year) ((?:19|20)\d\d)\b")
 _RELATIVE = re.compile(
     r"\b(?:(today|tonight|this morning|this evening)|(yesterday|last night)|(day before yesterday)|"
-    rf"(\d{{1,3}}|{'|'.join(_NUMBERS)}) (day|week|month|year|hour)s? ago|"
-    r"(?:the )?(this|last|past|previous) (?:(\d{1,3}|" + "|".join(_NUMBERS) + r") )?(day|week|month|year|hour)s?\b|"
+    rf"(\d{{1,3}}|{'|'.join(_NUMBERS)}) ({_UNIT})s? ago|"
+    rf"(?:the )?(this|last|past|previous) (?:(\d{{1,3}}|{'|'.join(_NUMBERS)}) )?({_UNIT})s?\b|"
     rf"(last|this|on|since|past)? ?({'|'.join(_DAYS)})\b)"
 )
 _BETWEEN = re.compile(rf"\b(?:between|from) {_CLOCK} (?:and|to|until|-) {_CLOCK}")
 _AT = re.compile(r"\b(?:at|around|about) (?:(\d{1,2}):([0-5]\d) ?(am|pm)?|(\d{1,2}) ?(am|pm))\b")
 _IN_MAY = re.compile(r"\b(?:in|since|during|by|until|of|last) may\b")
 _DAY = timedelta(days=1)
+_SHORT = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+_MOMENT = re.compile(r"\b(?:hour|minute)s? ago\b")
 
 
 def spans(question: str, now: float, years: tuple[int, int] | None = None) -> list[Span]:
@@ -62,6 +70,31 @@ def spans(question: str, now: float, years: tuple[int, int] | None = None) -> li
         days = [low for low, high in found if high - low <= _DAY] or ([today] if not found else [])
         found = [(day + hours[0], day + hours[1]) for day in days] or found
     return [(low.timestamp(), high.timestamp()) for low, high in found]
+
+
+def spoken(text: str, now: float) -> list[Span]:
+    """The times that `text`, which is to be one, names, in order, both ends included; none where it is no time."""
+    plain = text.strip()
+    if plain.lower() == "now":
+        return [(now, now)]
+    if moment_of(plain) is not None:
+        return [(bound("at", plain), bound("at", plain, end=True))]
+    found = spans(plain, now) or ([] if "-" in plain else spans(f"in {plain}", now))
+    return sorted((low, high - 1e-6) for low, high in found)
+
+
+def limit(name: str, text: str, now: float, *, end: bool = False) -> float:
+    """A limit in time as people give it, itself included: where it begins, or as an `end` where it ends.
+
+    Hours and minutes ago are a moment. Raises BadInput.
+    """
+    found = spoken(text, now)
+    if not found:
+        raise BadInput(
+            f"{name}: {text[:60]!r} is not a time; write it like 2026-11-21, 2026-11-21T14:00:00Z, 'yesterday', "
+            "'last tuesday' or '2 hours ago'."
+        )
+    return found[-1][1] if end and not _MOMENT.search(text.lower()) else found[0][0]
 
 
 def closeness(moment: float | None, spoken: list[Span]) -> float:
@@ -117,8 +150,8 @@ def _relative(text: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
             yield today - _DAY, today
         elif ago:
             number = _NUMBERS.get(count) or int(count)
-            if ago == "hour":
-                yield now - timedelta(hours=number), now - timedelta(hours=number - 1)
+            if ago in _SHORT:
+                yield now - _SHORT[ago] * number, now - _SHORT[ago] * (number - 1)
             elif ago in ("day", "week"):
                 low = today - _DAY * number * (7 if ago == "week" else 1)
                 yield low, low + _DAY * (7 if ago == "week" else 1)
@@ -134,8 +167,8 @@ def _relative(text: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _period(today: datetime, now: datetime, which: str, many: int, unit: str) -> Iterator[tuple[datetime, datetime]]:
-    length = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "year": 365 * _DAY}[unit]
-    if many or unit in ("hour", "day") or which == "past":
+    length = {**_SHORT, "day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "year": 365 * _DAY}[unit]
+    if many or unit in (*_SHORT, "day") or which == "past":
         yield now - length * (many or 1), now
         return
     start = {"week": today - _DAY * today.weekday(), "month": today.replace(day=1)}.get(

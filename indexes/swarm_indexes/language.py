@@ -28,9 +28,8 @@ from whoosh.query.wrappers import Not
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import quoted
 
-from .dates import Span, spans
+from .dates import Span, spoken
 from .filters import Filters
-from .moments import bound, moment_of
 from .syntax import FACETS, FIELDS, TEXTS
 from .tables import vocabulary
 
@@ -174,18 +173,13 @@ class _Reading:
 
     def _times(self, text: str) -> list[Span]:
         """The spans that `text` speaks of, one at least."""
-        plain = text.strip()
-        if plain.lower() == "now":
-            return [(self._now, self._now)]
-        if moment_of(plain) is not None:
-            return [(bound("at", plain), bound("at", plain, end=True))]
-        found = spans(plain, self._now) or ([] if "-" in plain else spans(f"in {plain}", self._now))
+        found = spoken(text, self._now)
         if not found:
             raise BadInput(
-                f"at:{quoted(plain)} is not a time; write it like 2026-11-21, 'last tuesday' or 'in May 2026'. "
+                f"at:{quoted(text.strip())} is not a time; write it like 2026-11-21, 'last tuesday' or 'in May 2026'. "
                 f"Today is {datetime.fromtimestamp(self._now, UTC):%Y-%m-%d}."
             )
-        return sorted((low, high - 1e-6) for low, high in found)
+        return found
 
     def _within(self, span: Span) -> str:
         self.values += span

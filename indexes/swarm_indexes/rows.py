@@ -102,7 +102,8 @@ def rows_of(path: str, data: bytes) -> tuple[list[Row], str]:
             *_texts(fields.get("tags")),
             _text(fields.get("key")),
         ],
-        paths=[*own, *_texts(fields.get("scope")), *_cited(fields.get("citations"))],
+        own=own,
+        about=[*_texts(fields.get("scope")), *_cited(fields.get("citations"))],
         aliases=[_text(fields.get("title")), *_texts(fields.get("aliases"))] if kind == "entity" else [],
     )
     return [row], flaw
@@ -128,7 +129,8 @@ def _log_row(found: logbook.LogEntry, path: str, place: int) -> Row:
         title="",
         body=found.text,
         names=[*entities, *_texts(meta.get("tags"))],
-        paths=_cited(meta.get("citations")),
+        own=[],
+        about=_cited(meta.get("citations")),
         aliases=[],
     )
     # What was imported has one moment for a whole sitting; its refs (turn 9, turn 10) then say the order.
@@ -155,15 +157,18 @@ def _row(
     title: str,
     body: str,
     names: list[str],
-    paths: list[str],
+    own: list[str],
+    about: list[str],
     aliases: list[str],
 ) -> Row:
     tokens = [facet("kind", kind), facet("by", by)]
     tokens += (facet("room", name) for name in rooms(room))
     tokens += (facet("to", name) for name in to)
     tokens += (facet("alias", name) for name in dict.fromkeys(_keys(aliases)))
-    tokens += (facet("entity", name) for name in dict.fromkeys(_keys([*entities, *mentioned(f"{title}\n{body}")])))
-    title, body, named, about = clean(title), clean(body), _lines(names), _lines(paths)
+    tokens += (
+        facet("entity", name) for name in dict.fromkeys(_keys([*entities, *about, *mentioned(f"{title}\n{body}")]))
+    )
+    title, body, named, paths = clean(title), clean(body), _lines(names), _lines([*own, *about])
     return Row(
         id=identity,
         kind=kind,
@@ -181,8 +186,8 @@ def _row(
         title=title,
         body=body,
         names=named,
-        paths=about,
-        parts=" ".join(pieces(f"{title}\n{body}\n{named}\n{about}")),
+        paths=paths,
+        parts=" ".join(pieces(f"{title}\n{body}\n{named}\n{paths}")),
         facets=" ".join(tokens),
         stream="",
         ordering="",

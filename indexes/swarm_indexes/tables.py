@@ -8,7 +8,7 @@ from .streams import SCHEMA as STREAMS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "RANKED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
-APPLICATION, VERSION = 0x53574C58, 8
+APPLICATION, VERSION = 0x53574C58, 9
 _KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"

@@ -36,14 +36,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
-        help="only from then on: a date, or a time like 2026-11-21T10:54:03Z; "
-        "looks at valid_from where an entry has one, else at when it was recorded",
+        help='only from then on: a date, a time like 2026-11-21T10:54:03Z, or as people say it, "last tuesday", '
+        '"2 hours ago"; looks at valid_from where an entry has one, else at when it was recorded',
     )
-    parser.add_argument("--until", metavar="TIME", help="only up to then, a date being the whole day; as --since")
+    parser.add_argument("--until", metavar="TIME", help="only up to then, a day being all of it; as --since")
     parser.add_argument(
         "--as-of",
         metavar="TIME",
-        help='what was recorded by then, in its words of then: a date, a time, "last Tuesday"',
+        help="what was recorded by then, in its words of then: a time as for --until",
     )
     parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="P", help="leave out what answers with a lesser chance, 0 to 1"

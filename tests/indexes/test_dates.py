@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from swarm_indexes.dates import closeness, spans
+from swarm_indexes.dates import closeness, limit, spans
+from swarm_ledger.errors import BadInput
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC).timestamp()  # a Saturday
 
@@ -28,6 +29,7 @@ NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC).timestamp()  # a Saturday
         ("in 2022", "2022-01-01 00:00", "2023-01-01 00:00"),
         ("two months ago", "2026-09-01 00:00", "2026-10-01 00:00"),
         ("3 hours ago", "2026-11-21 12:30", "2026-11-21 13:30"),
+        ("in the last 20 minutes", "2026-11-21 15:10", "2026-11-21 15:30"),
     ],
 )
 def test_a_time_in_a_question_is_a_span(question: str, first: str, last: str) -> None:
@@ -44,6 +46,33 @@ def test_a_time_in_a_question_is_a_span(question: str, first: str, last: str) ->
 def test_what_is_no_time_is_none(question: str) -> None:
     """A verb, numbers of something else, and a day that no month has."""
     assert spans(question, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "begins", "ends"),
+    [
+        ("now", "2026-11-21 15:30:00", "2026-11-21 15:30:00"),
+        ("2026-11-20", "2026-11-20 00:00:00", "2026-11-20 23:59:59"),
+        ("2026-11-20T10:00:00+02:00", "2026-11-20 08:00:00", "2026-11-20 08:00:00"),
+        ("Last Tuesday", "2026-11-17 00:00:00", "2026-11-17 23:59:59"),
+        ("monday", "2026-11-16 00:00:00", "2026-11-16 23:59:59"),
+        ("May 2026", "2026-05-01 00:00:00", "2026-05-31 23:59:59"),
+        ("2024", "2024-01-01 00:00:00", "2024-12-31 23:59:59"),
+        ("2 hours ago", "2026-11-21 13:30:00", "2026-11-21 13:30:00"),
+        ("five minutes ago", "2026-11-21 15:25:00", "2026-11-21 15:25:00"),
+    ],
+)
+def test_a_limit_is_where_a_time_begins_or_ends(said: str, begins: str, ends: str) -> None:
+    """A day is all of it; hours and minutes ago are a moment."""
+    found = [datetime.fromtimestamp(limit("since", said, NOW, end=end), UTC) for end in (False, True)]
+    assert [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in found] == [begins, ends]
+
+
+@pytest.mark.parametrize("said", ["", "soon", "2026-02-31", "31 June 2023", "port 8080", "🦓"])
+def test_a_limit_that_is_no_time_is_refused(said: str) -> None:
+    """With how to write one."""
+    with pytest.raises(BadInput, match="is not a time; write it like 2026-11-21"):
+        limit("since", said, NOW)
 
 
 def test_a_date_without_a_year_is_of_every_year_there_is() -> None:

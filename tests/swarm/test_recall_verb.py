@@ -71,6 +71,35 @@ def test_the_query_language_is_for_the_command_too(repository: Path, run: Run) -
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)
 
 
+def test_limits_in_time_are_given_as_people_say_them(repository: Path, run: Run) -> None:
+    """From then on, up to then, and as of then; what is no time, and a filter that says nothing, are refused."""
+    run("remember", "--as=ada", "Retry policy of the client")
+    found = [
+        run("recall", "retry", option, said, "--json").out != ""
+        for option, said in [("--since", "today"), ("--since", "5 minutes ago"), ("--until", "now"), ("--as-of", "now")]
+    ]
+    assert found == [True] * 4
+    for option in ("--until", "--as-of"):
+        assert run("recall", "retry", option, "2 hours ago").out == "nothing found.\n"
+    for option in ("--since", "--until", "--as-of"):
+        done = run("recall", "retry", option, "soon")
+        assert (done.code, done.err.split(" is not")[0]) == (2, f"swarm: {option[2:].replace('-', ' ')}: 'soon'")
+    for option in ("--kind", "--by", "--to", "--entity", "--room", "--since", "--until"):
+        done = run("recall", "retry", option, "")
+        assert done.code == 2
+        assert done.err == f"swarm: {option[2:]}: nothing is given; leave it out, or say which.\n"
+
+
+def test_a_fact_is_found_by_the_file_that_it_cites(repository: Path, run: Run) -> None:
+    """As an entity, beside what mentions the file in its text; the file stands beside what else a fact is about."""
+    fact = run("remember", "--as=ada", "Whom login lets in", "--cite", "auth.py:1-2", "--entity", "topic:login").id
+    note = run("log", "--as=bob", "auth.py is hard to read").id
+    task = run("remember", "--as=ada", "Tidy", "--kind=task", "--set", "scope=[auth.py]", "--set=status=open")
+    found = [json.loads(line)["id"] for line in run("recall", "--entity", "auth.py", "--json").out.splitlines()]
+    assert set(found) == {fact, note, task.id}
+    assert "beside: auth.py (1)" in run("about", "login").out
+
+
 def test_a_misspelt_word_is_answered_with_what_was_meant(repository: Path, run: Run) -> None:
     """Only where nothing was found, on standard error."""
     run("remember", "--as=ada", "Retry policy of the client")
