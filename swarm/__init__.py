@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from swarm_indexes.filters import Filters as Filters
+    from swarm_indexes.hits import Hit as Hit
     from swarm_ledger.env import Env as Env
     from swarm_ledger.errors import BadInput as BadInput
     from swarm_ledger.errors import Busy as Busy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from swarm_ledger.errors import SwarmError as SwarmError
     from swarm_ledger.errors import TryAgain as TryAgain
     from swarm_ledger.errors import Unconfirmed as Unconfirmed
+    from swarm_ledger.standing import Standing as Standing
 
     from ._version import __version__ as __version__
     from .agent import Agent as Agent
@@ -52,6 +54,7 @@ __all__ = [
     "Filters",
     "Granted",
     "Held",
+    "Hit",
     "NewerFormat",
     "NotFound",
     "Note",
@@ -61,6 +64,7 @@ __all__ = [
     "Retracted",
     "Revision",
     "Shown",
+    "Standing",
     "Status",
     "StorageError",
     "Swarm",
@@ -80,7 +84,9 @@ _HOMES = {
     "swarm.owning": ("Granted",),
     "swarm.reader": ("Held", "Reader", "Retracted", "Revision", "Shown"),
     "swarm_indexes.filters": ("Filters",),
+    "swarm_indexes.hits": ("Hit",),
     "swarm_ledger.env": ("Env",),
+    "swarm_ledger.standing": ("Standing",),
     "swarm_ledger.errors": (
         *("BadInput", "Busy", "Conflict", "Damaged", "Expired", "Fenced", "NewerFormat", "NotFound"),
         *("Owned", "Refused", "StorageError", "SwarmError", "TryAgain", "Unconfirmed"),

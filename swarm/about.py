@@ -18,6 +18,7 @@ from .mentions import sought
 
 if TYPE_CHECKING:
     from swarm_indexes.hits import Hit
+    from swarm_ledger.standing import Standing
     from swarm_ledger.store import Store
 
     from .api import Swarm
@@ -35,6 +36,8 @@ class Said(NamedTuple):
     key: str
     fact: Fact
     objects: tuple[str, ...]
+    standing: Standing | None = None
+    """Whether its evidence holds on the reader's branch, and who contests it."""
 
 
 class Beside(NamedTuple):
@@ -72,21 +75,25 @@ def about(swarm: Swarm, name: str, k: int = 10) -> About:
     keys = swarm.facts.with_keys()
     beside = [one for one in swarm.index.beside(entity) if _slug(one[0]) not in names]
     of_key = {fact.id: key for key, facts in keys.items() for fact in facts}
+    told = [
+        Said(of_key[hit.id], fact, hit.entities)
+        for hit in found
+        if hit.id in of_key and _slug(of_key[hit.id].rpartition(".")[0]) not in names
+        for fact in keys[of_key[hit.id]]
+        if fact.id == hit.id
+    ]
+    mentions = [hit for hit in found if page is None or hit.id != page.id][:k]
+    judged = [hit.id for hit in mentions if hit.kind in ("fact", "reflection")]
+    standings = swarm.evidence.of(judged) if judged else {}
     return About(
         page.id if page else entity,
         page,
         aliases,
-        tuple(_of(swarm, keys, names)),
-        tuple(
-            Said(of_key[hit.id], fact, hit.entities)
-            for hit in found
-            if hit.id in of_key and _slug(of_key[hit.id].rpartition(".")[0]) not in names
-            for fact in keys[of_key[hit.id]]
-            if fact.id == hit.id
-        )[:k],
+        tuple(_judged(swarm, _of(swarm, keys, names))),
+        tuple(_judged(swarm, told[:k])),
         tuple(Beside(*one) for one in beside[:k]),
         tuple(_further(swarm, beside, names))[:k],
-        tuple(hit for hit in found if page is None or hit.id != page.id)[:k],
+        tuple(hit._replace(standing=standings.get(hit.id)) for hit in mentions),
     )
 
 
@@ -95,7 +102,7 @@ def value_of(swarm: Swarm, path: str) -> list[Said]:
 
     Where a key has dots in it, the longest part that is a key is followed first. Empty where the path ends early.
     """
-    return _follow(swarm, swarm.facts.with_keys(), path.split("."), frozenset())
+    return _judged(swarm, _follow(swarm, swarm.facts.with_keys(), path.split("."), frozenset()))
 
 
 def _follow(swarm: Swarm, keys: Mapping[str, Sequence[Fact]], parts: list[str], seen: frozenset[str]) -> list[Said]:
@@ -116,6 +123,12 @@ def _follow(swarm: Swarm, keys: Mapping[str, Sequence[Fact]], parts: list[str], 
                 out += _follow(swarm, keys, [name, *rest], seen | {subject})
         return list(dict.fromkeys(out))
     return []
+
+
+def _judged(swarm: Swarm, said: Iterable[Said]) -> list[Said]:
+    listed = list(said)
+    standings = swarm.evidence.of([one.fact.id for one in listed]) if listed else {}
+    return [one._replace(standing=standings.get(one.fact.id)) for one in listed]
 
 
 def _of(swarm: Swarm, keys: Mapping[str, Sequence[Fact]], names: set[str]) -> Iterable[Said]:

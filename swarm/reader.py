@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_indexes.dates import limit
 from swarm_indexes.filters import EVERYTHING, Filters
 from swarm_indexes.moments import moment_of
 from swarm_ledger.coherence import renew
@@ -156,6 +155,8 @@ class Reader:
             now = self._env.now()
             filters = _heard(filters, now)
             if as_of is not None:
+                from swarm_indexes.dates import limit
+
                 from .past import recall_as_of
 
                 moment = min(now, limit("as of", as_of, now, end=True))
@@ -367,6 +368,8 @@ def _moment(name: str, text: str | None, now: float, *, end: bool = False) -> st
     """`text` in ISO 8601, where it is not."""
     if text is None or moment_of(text) is not None:
         return text
+    from swarm_indexes.dates import limit
+
     return datetime.fromtimestamp(limit(name, text, now, end=end), UTC).isoformat()
 
 

@@ -10,10 +10,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .call import Call
-from .output import say, say_json
+from .output import say, say_json, stands
 
 if TYPE_CHECKING:
     from swarm.about import Said
+    from swarm_indexes.hits import Hit
+    from swarm_ledger.standing import Standing
 
 EXAMPLE = """
 swarm about service:auth
@@ -43,11 +45,11 @@ def run(call: Call) -> int:
         say_json(
             {
                 "name": found.name,
-                "page": found.page._asdict() | {"shares": {}} if found.page else None,
+                "page": _hit(found.page) if found.page else None,
                 "aliases": found.aliases,
                 **{part: [_as_json(one) for one in getattr(found, part)] for part in ("said", "told")},
                 **{part: [one._asdict() for one in getattr(found, part)] for part in ("beside", "further")},
-                "mentions": [hit._asdict() | {"shares": {}} for hit in found.mentions],
+                "mentions": [_hit(hit) for hit in found.mentions],
             }
         )
         return 0
@@ -64,7 +66,7 @@ def run(call: Call) -> int:
         if names:
             say(f"{label}: {', '.join(_beside(one.name, one.entries, one.through) for one in names)}")
     for hit in found.mentions:
-        say(f"{hit.id}  by {hit.by}, {hit.valid_from or hit.at}  {hit.title}")
+        say(f"{hit.id}  by {hit.by}, {hit.valid_from or hit.at}{_stands(hit.standing)}  {hit.title}")
     return 0
 
 
@@ -73,11 +75,22 @@ def _say(call: Call, one: Said) -> None:
         say_json(_as_json(one))
     else:
         to = f" → {', '.join(one.objects)}" if one.objects else ""
-        say(f"{one.key}: {one.fact.title}{to}  ({one.fact.id} by {one.fact.by}, {one.fact.at})")
+        standing = _stands(one.standing)
+        say(f"{one.key}: {one.fact.title}{to}  ({one.fact.id} by {one.fact.by}, {one.fact.at}{standing})")
 
 
 def _as_json(one: Said) -> dict[str, object]:
-    return {"key": one.key, "objects": one.objects, **one.fact._asdict()}
+    standing = one.standing._asdict() if one.standing else None
+    return {"key": one.key, "objects": one.objects, "standing": standing, **one.fact._asdict()}
+
+
+def _hit(hit: Hit) -> dict[str, object]:
+    return hit._asdict() | {"shares": {}, "standing": hit.standing._asdict() if hit.standing else None}
+
+
+def _stands(standing: Standing | None) -> str:
+    said = stands(standing) if standing else ""
+    return f", {said}" if said else ""
 
 
 def _beside(name: str, entries: int, through: str) -> str:

@@ -28,7 +28,7 @@ def about_options(parser: argparse.ArgumentParser) -> None:
     )
     ran_option(parser, "more evidence: what a command printed and its exit status; a file, or - for standard input")
     parser.add_argument("--entity", action="append", default=[], help="what it is about: an id, type:name or a name")
-    parser.add_argument("--room", help="a topic to file it under")
+    parser.add_argument("--room", help="a topic to file it under, alone or in a wing: auth, backend/auth")
     parser.add_argument("--tag", action="append", default=[], help="a word to find it by")
     parser.add_argument("--key", metavar="SUBJECT.ATTRIBUTE", help="what it gives the value of")
     parser.add_argument("--valid-from", metavar="TIME", help="since when it is true, where that is not now")

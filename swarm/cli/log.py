@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="AGENT", help="whom it is for")
     parser.add_argument("--task", metavar="ID", help="the task that it belongs to")
     parser.add_argument("--tag", action="append", default=[], help="such as error, breakthrough or handoff")
-    parser.add_argument("--room", help="a topic to file it under")
+    parser.add_argument("--room", help="a topic to file it under, alone or in a wing: auth, backend/auth")
     parser.add_argument("--entity", action="append", default=[], help="what it mentions: an id, type:name or a name")
     parser.add_argument("--valid-from", metavar="TIME", help="since when it is true, where that is not now")
     parser.add_argument("--ref", help="what it stands for elsewhere")

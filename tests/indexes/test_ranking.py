@@ -142,3 +142,9 @@ def test_an_agent_named_like_a_word_does_not_take_the_word_away() -> None:
     plain = understand("backend timeout", 9, ["backend"], 0.0)
     assert (plain.terms, plain.authors) == (["backend", "timeout"], {"backend"})
     assert understand("@backend timeout", 9, ["backend"], 0.0).terms == ["timeout"]
+
+
+def test_every_feature_that_is_weighed_is_explained() -> None:
+    """`--explain` shows their names; docs/RETRIEVAL.md says what they are."""
+    page = (Path(__file__).parents[2] / "docs" / "RETRIEVAL.md").read_text()
+    assert [name for name in weights().features if f"`{name}`" not in page] == []

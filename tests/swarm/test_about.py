@@ -11,7 +11,7 @@ import pytest
 from swarm import Agent
 from swarm_ledger.errors import BadInput
 
-from .conftest import Ran
+from .conftest import Ran, git
 
 Run = Callable[..., Ran]
 
@@ -99,3 +99,20 @@ def test_the_command_shows_it(repository: Path, run: Run) -> None:
     assert [one["id"] for one in whole["mentions"]] == [note]
     assert (run("about", "zebra").code, run("about", "zebra").out) == (0, "nothing is known of it.\n")
     assert "\x1b" not in run("about", "\x1b[31m\x00 zebra").out
+
+
+def test_what_is_in_doubt_is_marked(repository: Path, run: Run) -> None:
+    """Among the values of a key, where others give it another, and among mentions, where evidence changed."""
+    one = run("remember", "--as=ada", "auth is ada's", "--key=auth.owner", "--entity=auth", "--cite=auth.py:1-2").id
+    two = run("remember", "--as=bob", "auth is bob's", "--key=auth.owner", "--entity=auth", "--cite=auth.py:5-6").id
+    (repository / "auth.py").write_text("def login():\n    return True\n\n\ndef logout():\n    return None\n")
+    git(repository, "commit", "--quiet", "--all", "-m", "another")
+    marks = {one: f"CONTESTED by {two}", two: f"EVIDENCE CHANGED on this branch, CONTESTED by {one}"}
+    for shown in (run("about", "auth.owner").out, "\n".join(run("about", "auth").out.splitlines()[-2:])):
+        for line in shown.splitlines():
+            id = one if one in line.split(" by ")[0] else two
+            assert marks[id] in line
+    said = [json.loads(line) for line in run("about", "auth.owner", "--json").out.splitlines()]
+    assert {one["id"]: one["standing"]["evidence"] for one in said} == {one: "fresh", two: "changed"}
+    whole = json.loads(run("about", "auth", "--json").out)
+    assert {hit["id"]: hit["standing"]["rivals"] for hit in whole["mentions"]} == {one: [two], two: [one]}
