@@ -86,7 +86,7 @@ def about(swarm: Swarm, name: str, k: int = 10) -> About:
     judged = [hit.id for hit in mentions if hit.kind in ("fact", "reflection")]
     standings = swarm.evidence.of(judged) if judged else {}
     return About(
-        page.id if page else entity,
+        page.id if page else " ".join(name.split()),
         page,
         aliases,
         tuple(_judged(swarm, _of(swarm, keys, names))),

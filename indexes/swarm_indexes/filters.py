@@ -43,7 +43,10 @@ class Filters(NamedTuple):
         if not self.since and not self.until:
             return None
         low = bound("since", self.since) if self.since else _ALWAYS
-        return low, bound("until", self.until, end=True) if self.until else _NEVER
+        high = bound("until", self.until, end=True) if self.until else _NEVER
+        if low > high:
+            raise BadInput(f"since {self.since} is after until {self.until}: no entry is of both.")
+        return low, high
 
 
 EVERYTHING = Filters()

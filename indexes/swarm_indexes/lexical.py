@@ -260,6 +260,8 @@ def _condition(db: sqlite3.Connection, field: str, value: str) -> str:
             (f'facets : "{facet("alias", slug)}"',),
         )
         of_kind = f"entity-{kind}-" if kind else ""
+        if kind == "file":  # what a text mentions, or cites, as a path
+            tokens.append(facet(field, slug))
         tokens += [facet(field, id) for (id,) in pages if id.startswith(of_kind)]
     listed = " OR ".join(f'"{token}"' for token in dict.fromkeys(tokens))
     return f"facets : ({listed})"

@@ -84,6 +84,8 @@ def test_limits_in_time_are_given_as_people_say_them(repository: Path, run: Run)
     for option in ("--since", "--until", "--as-of"):
         done = run("recall", "retry", option, "soon")
         assert (done.code, done.err.split(" is not")[0]) == (2, f"swarm: {option[2:].replace('-', ' ')}: 'soon'")
+    done = run("recall", "retry", "--since", "2026-11-02", "--until", "2026-11-01")
+    assert (done.code, done.err) == (2, "swarm: since 2026-11-02 is after until 2026-11-01: no entry is of both.\n")
     for option in ("--kind", "--by", "--to", "--entity", "--room", "--since", "--until"):
         done = run("recall", "retry", option, "")
         assert done.code == 2
@@ -97,7 +99,11 @@ def test_a_fact_is_found_by_the_file_that_it_cites(repository: Path, run: Run) -
     task = run("remember", "--as=ada", "Tidy", "--kind=task", "--set", "scope=[auth.py]", "--set=status=open")
     found = [json.loads(line)["id"] for line in run("recall", "--entity", "auth.py", "--json").out.splitlines()]
     assert set(found) == {fact, note, task.id}
+    assert {json.loads(line)["id"] for line in run("recall", "--entity=file:auth.py", "--json").out.splitlines()} == {
+        *(fact, note, task.id)
+    }
     assert "beside: auth.py (1)" in run("about", "login").out
+    assert run("about", "auth.py").out.startswith("auth.py\n")
 
 
 def test_a_misspelt_word_is_answered_with_what_was_meant(repository: Path, run: Run) -> None:
