@@ -117,9 +117,13 @@ def _note(commit: Commit, newest: dict[str, str]) -> Note:
     listed = [f"{path}" for path in commit.files[:_FILES]]
     more = f"\n… and {len(commit.files) - _FILES} more" if len(commit.files) > _FILES else ""
     files = "\n\n" + "\n".join(listed) + more if listed else ""
-    entities = dict.fromkeys(filter(None, (_entity(newest.get(path, path)) for path in commit.files[:_FILES])))
+    # By their paths, which become the titles of their pages; two of one id are one.
+    now = [newest.get(path, path) for path in commit.files[:_FILES]]
+    entities = {entity: f"file:{path}" for path in reversed(now) if (entity := _entity(path))}
     text = "".join(char if char in "\t\n" or char.isprintable() else " " for char in commit.message.strip() + files)
-    return Note(text or commit.id, tags=["commit"], entities=list(entities), valid_from=commit.at, ref=commit.id)
+    return Note(
+        text or commit.id, tags=["commit"], entities=[*entities.values()][::-1], valid_from=commit.at, ref=commit.id
+    )
 
 
 def _entity(path: str) -> str | None:

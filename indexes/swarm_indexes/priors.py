@@ -1,4 +1,4 @@
-"""What ranks beside the question: whether a hit was of use lately, and whether a fact stands.
+"""What ranks beside the question: whether a hit was of use lately, whether a fact stands, and what says nothing.
 
 Parts are log-odds, added to those of a hit's chance. They are small, so that only hits change places whose chances are
 near: what is of use to a dozen agents every day gains a fifth of its odds, a fact in doubt keeps half of them.
@@ -25,6 +25,9 @@ _USE = 0.1
 """The part of a strength of 1. A hundred uses today have a strength of 1.7, ten thousand one of 2.3."""
 _DOUBT = -0.7
 """The part of evidence that changed or is gone, and again of being contested: half the odds."""
+
+_BARE = -1.4
+"""The part of an entity's page that has no text: it has the words of a question, being a name, and answers none."""
 
 _DAY_S = 86_400.0
 
@@ -55,7 +58,7 @@ def placed(hits: Sequence[Hit], used: Mapping[str, Uses], standings: Mapping[str
         standing = standings.get(hit.id)
         if standing:
             hit = hit._replace(standing=standing)
-        parts = dict(_parts(used.get(hit.id), standing, now)) if hit.score is not None else {}
+        parts = dict(_parts(hit, used.get(hit.id), standing, now)) if hit.score is not None else {}
         if parts and hit.score is not None:
             odds = exp(sum(parts.values()))
             score = hit.score * odds / (1.0 - hit.score + hit.score * odds)
@@ -67,10 +70,12 @@ def placed(hits: Sequence[Hit], used: Mapping[str, Uses], standings: Mapping[str
     return successors_first(sorted(out, key=lambda hit: -(hit.score or 0.0)))
 
 
-def _parts(uses: Uses | None, standing: Standing | None, now: float) -> Iterator[tuple[str, float]]:
+def _parts(hit: Hit, uses: Uses | None, standing: Standing | None, now: float) -> Iterator[tuple[str, float]]:
     if uses:
         yield "use", _USE * strength(uses, now)
     if standing and standing.evidence in ("changed", "gone"):
         yield f"evidence_{standing.evidence}", _DOUBT
     if standing and standing.rivals:
         yield "contested", _DOUBT
+    if hit.kind == "entity" and hit.whole and not hit.snippet:
+        yield "bare_page", _BARE

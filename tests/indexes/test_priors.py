@@ -86,3 +86,12 @@ def test_a_list_of_the_newest_stays_one() -> None:
     assert order(found) == ["a", "b"]
     assert found[0].standing == Standing("gone")
     assert found[0].shares == {"around": 1.0}
+
+
+def test_a_page_that_is_a_mere_name_comes_behind_what_says_something() -> None:
+    """With a quarter of its odds; one with a text does not."""
+    bare = hit("bare", 0.3)._replace(kind="entity")
+    found = placed([bare, hit("fact", 0.15)], {}, {}, NOW)
+    assert (order(found), found[1].shares["bare_page"]) == (["fact", "bare"], -1.4)
+    told = bare._replace(snippet="Logs people in.")
+    assert placed([told, hit("fact", 0.15)], {}, {}, NOW)[0] == told

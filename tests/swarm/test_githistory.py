@@ -138,3 +138,10 @@ def test_who_touched_a_thing_last_is_found(swarm: Swarm, project: tuple[Project,
 def test_an_issue_is_an_entity(swarm: Swarm, project: tuple[Project, dict[str, str]]) -> None:
     """A commit that mentions #12 is filed under it."""
     assert [hit.ref for hit in swarm.index.search("", Filters(entity="#12"))] == [project[1]["policy"]]
+
+
+def test_the_page_of_a_file_is_named_by_its_path(swarm: Swarm) -> None:
+    """As people write it; the one of a renamed file by the path of now."""
+    pages = {hit.title for hit in swarm.index.search("", Filters(kind="entity"), k=100)}
+    assert {"src/retry.py", "src/session.py"} <= pages
+    assert "src/auth/session.py" not in pages
