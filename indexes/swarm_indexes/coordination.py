@@ -23,8 +23,8 @@ MATCHING = f"bm25(words, {', '.join(map(str, WEIGHTS))})"
 _K1 = 1.2
 """FTS5's own, and fixed there; a term's part of a score stays below its idf times k1 + 1."""
 
-_PAIRED = 8
-"""Up to so many terms, rows are told apart by two of their terms, beyond by one: pairs grow with the square."""
+_TOGETHER = ((4, 4), (8, 2))
+"""(up to so many terms, by how many of them at once rows are told apart): expressions grow with the power of it."""
 
 _GUESSED = 6
 """For so many of the rarest terms it is guessed how many rows hold which of them."""
@@ -86,27 +86,27 @@ def shares_among(
     """Term → the `shares` of it in `rows`, each of which holds one of the terms.
 
     `narrow` has facets for some terms, which hold for all of `rows` and for fewer rows than have the term. The postings
-    of a common term are long. Where all of `rows` hold a rarer one, only what is in both is gone through: a score is a
-    sum, and the part of the rarer ones is known.
+    of a common term are long. Once all of `rows` hold a rarer one, only what is in both is gone through: a score is a sum,
+    and the part of the rarer ones is known.
     """
     found: dict[str, dict[int, float]] = {}
-    scores = dict.fromkeys(rows, 0.0)
+    scores: dict[int, float] = {}
     rarer: list[str] = []
     for term in sorted(idf, key=lambda term: -idf[term]):
         facets = narrow.get(term, "")
-        if rarer and all(scores.values()):
-            most = idf[term] * (_K1 + 1)
+        most = idf[term] * (_K1 + 1)
+        if len(scores) < len(rows):
+            found[term] = shares(db, term, idf[term], rows, facets)
+            for n, share in found[term].items():
+                scores[n] = scores.get(n, 0.0) + share * most
+            rarer.append(term)
+        else:
             both = db.execute(
                 f"SELECT rowid, {MATCHING} FROM words "  # noqa: S608 (text of ours)
                 "WHERE words MATCH ? AND +rowid IN (SELECT value FROM json_each(?))",
                 (f"{facets}{phrase(term)} AND ({_any(rarer)})", str(rows)),
             )
             found[term] = {n: min(1.0, max(0.0, -score - scores[n]) / most) for n, score in both}
-        else:
-            found[term] = shares(db, term, idf[term], rows, facets)
-        for n, share in found[term].items():
-            scores[n] += share * idf[term] * (_K1 + 1)
-        rarer.append(term)
     return found
 
 
@@ -148,16 +148,20 @@ def _levels(terms: _Weighed, counts: Mapping[str, int], total: int, wanted: floa
 def _reaching(terms: _Weighed, need: float) -> str:
     """An expression for the rows whose terms weigh `need` at least; it may hold for some that weigh less."""
     left = [*accumulate((idf for idf, _ in reversed(terms)), initial=0.0)][::-1]
-    parts = []
-    for i, (idf, term) in enumerate(terms):
-        if left[i] < need:
-            break
-        if idf >= need or len(terms) > _PAIRED:
-            parts.append(phrase(term))
-        else:
-            others = (other for j, (_, other) in enumerate(terms[i + 1 :], i + 1) if left[j] >= need - idf)
-            parts.append(f"({phrase(term)} AND ({_any(others)}))")
-    return " OR ".join(parts)
+    together = next((size for most, size in _TOGETHER if len(terms) <= most), 1)
+
+    def reaching(start: int, need: float, together: int) -> str:
+        parts = []
+        for place, (idf, term) in enumerate(terms[start:], start):
+            if left[place] < need:
+                break
+            if idf >= need or together == 1:
+                parts.append(phrase(term))
+            else:
+                parts.append(f"({phrase(term)} AND ({reaching(place + 1, need - idf, together - 1)}))")
+        return " OR ".join(parts)
+
+    return reaching(0, need, together)
 
 
 def _any(terms: Iterable[str]) -> str:
