@@ -86,8 +86,8 @@ def shares_among(
     """Term → the `shares` of it in `rows`, each of which holds one of the terms.
 
     `narrow` has facets for some terms, which hold for all of `rows` and for fewer rows than have the term. The postings
-    of a common term are long. Once all of `rows` hold a rarer one, only what is in both is gone through: a score is a sum,
-    and the part of the rarer ones is known.
+    of a common term are long. Once all of `rows` hold a rarer one, only what is in both is gone through: a score is a
+    sum, and the part of the rarer ones is known.
     """
     found: dict[str, dict[int, float]] = {}
     scores: dict[int, float] = {}
@@ -95,7 +95,7 @@ def shares_among(
     for term in sorted(idf, key=lambda term: -idf[term]):
         facets = narrow.get(term, "")
         most = idf[term] * (_K1 + 1)
-        if len(scores) < len(rows):
+        if not rarer or len(scores) < len(rows):
             found[term] = shares(db, term, idf[term], rows, facets)
             for n, share in found[term].items():
                 scores[n] = scores.get(n, 0.0) + share * most

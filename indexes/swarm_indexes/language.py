@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from fnmatch import translate
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from whoosh.fields import ID, Schema
 from whoosh.qparser import plugins
@@ -32,10 +33,12 @@ from .dates import Span, spoken
 from .filters import Filters
 from .syntax import FACETS, FIELDS, TEXTS
 from .tables import vocabulary
+from .terms import together, words
 
 __all__ = ["Parsed", "parse"]
 
-_TERM = re.compile(r"[^\W_]+")
+_ASKING = re.compile(r"\?+(?=[\s)]|$)")
+"""Behind a word it asks; inside one it is a wildcard."""
 _MOST = 200
 """Words that a wildcard may stand for."""
 _RANKED = 20
@@ -80,11 +83,12 @@ def parse(text: str, now: float, db: sqlite3.Connection, facet: Facet) -> Parsed
     parser = QueryParser("text", Schema(**{name: ID() for name in FIELDS}), plugins=_PLUGINS, group=_LooseGroup)
     reading = _Reading(db, facet, now)
     try:
-        tree = parser.parse(text, normalize=False)
+        tree = parser.parse(_ASKING.sub("", text), normalize=False)
         condition = reading.together(list(tree) if isinstance(tree, _Loose) else [tree])
     except RecursionError:
         raise BadInput("the query has too many parentheses inside each other; take some out.") from None
-    return Parsed(" ".join(reading.words), condition, tuple(reading.values))
+    asks = "?" if _ASKING.search(text) else ""
+    return Parsed(" ".join(reading.words) + asks, condition, tuple(reading.values))
 
 
 class _Reading:
@@ -127,11 +131,18 @@ class _Reading:
         return self._phrase(field, text, wanted)
 
     def _phrase(self, field: str, text: str, wanted: bool) -> str:
-        terms = _TERM.findall(text)
+        terms = words(normalize("NFKC", text))
         if not terms:
             return ""
         if wanted:
             self.words.append(text)
+        unspaced = [phrase for term in terms for phrase in together(term)]
+        if unspaced:
+            found = self._matching(f"{{{TEXTS['text']}}} : ({' AND '.join(unspaced)})")
+            if field == "text":
+                return found
+            self.values.append(text.lower())
+            return f"{found} AND instr(lower(entry.{TEXTS[field]}), ?)"
         return self._matching(f'{{{TEXTS[field]}}} : "{" ".join(terms)}"')
 
     def _range(self, field: str, node: Any) -> str:
@@ -145,10 +156,10 @@ class _Reading:
         pattern = f"{node.text}*" if isinstance(node, Prefix) else node.text
         if field not in TEXTS:
             raise BadInput(f"{field}:{quoted(pattern)}: only words have wildcards; write the whole value.")
-        words = self._standing_for(pattern.lower())
+        stems = self._standing_for(pattern.lower())
         if wanted:
-            self.words += words[:_RANKED]
-        self.values += [json.dumps(words), json.dumps(TEXTS[field].split())]
+            self.words += stems[:_RANKED]
+        self.values += [json.dumps(stems), json.dumps(TEXTS[field].split())]
         return (
             "entry.n IN (SELECT doc FROM temp.instance WHERE term IN (SELECT value FROM json_each(?)) "
             "AND col IN (SELECT value FROM json_each(?)))"
@@ -157,7 +168,7 @@ class _Reading:
     def _standing_for(self, pattern: str) -> list[str]:
         """The words of the index that `pattern` stands for, the commonest first. They are stems."""
         start = re.split(r"[*?]", pattern, maxsplit=1)[0]
-        if not _TERM.fullmatch(start):
+        if words(start) != [start]:
             raise BadInput(f"{quoted(pattern)}: a wildcard needs a letter or digit before it, as in migrat*.")
         vocabulary(self._db)
         found = self._db.execute(
@@ -166,10 +177,10 @@ class _Reading:
             (start, start),
         )
         fits = re.compile(translate(pattern.replace("[", "")))
-        words = [term for term, _ in found if fits.fullmatch(term) and term.isalnum()]
-        if len(words) > _MOST:
-            raise BadInput(f"{quoted(pattern)} stands for {len(words):,} words; give more letters of it.")
-        return words
+        stems = [term for term, _ in found if fits.fullmatch(term) and words(term) == [term]]
+        if len(stems) > _MOST:
+            raise BadInput(f"{quoted(pattern)} stands for {len(stems):,} words; give more letters of it.")
+        return stems
 
     def _times(self, text: str) -> list[Span]:
         """The spans that `text` speaks of, one at least."""

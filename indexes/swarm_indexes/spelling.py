@@ -8,12 +8,17 @@ import sqlite3
 from whoosh.support.levenshtein import damerau_levenshtein
 
 from .coordination import frequency
+from .syntax import FACETS, TEXTS
 from .tables import vocabulary
 from .terms import query_terms
 
 __all__ = ["respelt"]
 
 _WORD = re.compile(r"[^\W_]+")
+_KEPT = re.compile(
+    rf"((?<![\w/])(?:(?:{'|'.join(TEXTS)}):|(?:{'|'.join((*FACETS, 'at'))}):(?:\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\S*)))"
+)
+"""What of the query language are no words to respell: the names of fields, and values that are compared whole."""
 _SHORTEST = 4
 _TWO_ERRORS = 6
 """From so many letters on a word may have two errors."""
@@ -28,14 +33,16 @@ def respelt(db: sqlite3.Connection, query: str) -> str | None:
     if len(query) > _LONGEST:
         return None
     found = {}
-    for term in query_terms(query, _TERMS)[0]:
+    parts = _KEPT.split(query)  # every other one is kept
+    for term in query_terms(" ".join(parts[::2]), _TERMS)[0]:
         if len(term) >= _SHORTEST and not term.isdigit() and not frequency(db, term):
             near = _nearest(db, term)
             if near:
                 found[term] = near
     if not found:
         return None
-    return _WORD.sub(lambda match: found.get(match[0].lower(), match[0]), query)
+    parts[::2] = [_WORD.sub(lambda match: found.get(match[0].lower(), match[0]), part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _nearest(db: sqlite3.Connection, term: str) -> str | None:

@@ -25,7 +25,7 @@ CREATE INDEX entry_moment ON entry (moment);
 CREATE INDEX entry_kind ON entry (kind, moment);
 CREATE INDEX entry_by ON entry (by_, moment);
 CREATE VIRTUAL TABLE words USING fts5
-    ({INDEXED}, content = 'entry', content_rowid = 'n', tokenize = 'porter unicode61');
+    ({INDEXED}, content = 'entry', content_rowid = 'n', tokenize = "porter unicode61 categories 'L* N* Co Mn Mc'");
 """
 
 RANKED = "entry INDEXED BY entry_ranked"

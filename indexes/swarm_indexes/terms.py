@@ -1,13 +1,26 @@
 """Text as terms: what of a query is searched for, and how identifiers and unspaced scripts are split.
 
-The index stems and folds case itself (FTS5, `porter unicode61`); here is only what that does not do.
+The index stems and folds case itself (FTS5, `porter unicode61`); here is only what that does not do. Queries are
+searched for in Unicode's form NFKC, so ﬁle is file, ｗｉｄｅ is wide, and an accent is one however it was typed.
 """
 
 from __future__ import annotations
 
 import re
+from unicodedata import category, normalize
 
-__all__ = ["STOP_WORDS", "clean", "facet", "facet_values", "forms", "phrase", "pieces", "query_terms"]
+__all__ = [
+    "STOP_WORDS",
+    "clean",
+    "facet",
+    "facet_values",
+    "forms",
+    "phrase",
+    "pieces",
+    "query_terms",
+    "together",
+    "words",
+]
 
 STOP_WORDS = frozenset(
     """
@@ -44,7 +57,24 @@ _TERM = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
 # Compiled when first used: most queries hold neither.
 _PART = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
-_UNSPACED = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u312f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    r"\U00020000-\U0003ffff"
+)
+"""Of scripts without spaces between words, or with endings that belong to the word before: Thai to Hangul."""
+_RUN = f"[{_UNSPACED}]+|[^{_UNSPACED}]+"
+
+
+class _Separators(dict[int, int]):
+    """For str.translate: what is no part of a word becomes a space."""
+
+    def __missing__(self, code: int) -> int:
+        char = chr(code)
+        self[code] = code if char.isalnum() or category(char) in ("Mn", "Mc") else 0x20
+        return self[code]
+
+
+_SEPARATORS = _Separators()
 
 
 def clean(text: str) -> str:
@@ -80,35 +110,84 @@ def forms(term: str) -> tuple[str, ...]:
 
 def phrase(term: str) -> str:
     """The FTS5 expression for an entry that holds `term`, in any of its forms."""
+    if len(term) == 1 and _is_unspaced(term):
+        return f'"{term}" *'  # a word of one character begins the pairs that it is in
     found = forms(term)
     return f'"{term}"' if len(found) == 1 else "(" + " OR ".join(f'"{form}"' for form in found) + ")"
 
 
-def pieces(text: str) -> list[str]:
-    """The words inside what the tokenizer takes for one.
+def words(text: str) -> list[str]:
+    """The words of `text` as the tokenizer of the index ends them: letters and digits, with the marks on them."""
+    if text.isascii():
+        return _TERM.findall(text)
+    return [word for word in text.translate(_SEPARATORS).split() if any(map(str.isalnum, word))]
 
-    RetryPolicy gives Retry and Policy; 東京都, of a script without spaces, gives 東京 and 京都.
+
+def pieces(text: str) -> list[str]:
+    """The words inside what the tokenizer takes for one, and other forms of a word.
+
+    RetryPolicy gives Retry and Policy; 東京都, of a script without spaces, gives 東京, 京都 and, so that each character
+    begins a word, 都; 使用Redis gives Redis too.
     Underscores, dots and slashes need no help here: they end a token anyway.
     """
     found: list[str] = []
     if _HUMP.search(text):
         for term in _TERM.findall(text):
-            if term.isascii() and _HUMP.search(term):
-                found += (part for part in re.findall(_PART, term) if len(part) > 1)
+            if term.isascii():
+                found += _humps(term)
     if not text.isascii():
-        for run in re.findall(_UNSPACED, text):
-            found += (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        known = {*words(text)}
+        for word in words(normalize("NFKC", text)):
+            if word not in known:
+                found.append(word)
+            if not word.isascii():
+                found += _runs(word, last=True)
+    return found
+
+
+def together(word: str) -> list[str]:
+    """FTS5 phrases that an entry holds together where `word` is in a text of a script without spaces; else nothing."""
+    runs = re.findall(_RUN, word)
+    if not any(map(_is_unspaced, runs)):
+        return []
+    return [phrase(run) if len(run) == 1 or run.isascii() else f'"{" ".join(_pairs(run))}"' for run in runs]
+
+
+def _is_unspaced(run: str) -> bool:
+    return re.match(f"[{_UNSPACED}]", run) is not None
+
+
+def _humps(term: str) -> list[str]:
+    return [part for part in re.findall(_PART, term) if len(part) > 1] if _HUMP.search(term) else []
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)]
+
+
+def _runs(word: str, *, last: bool) -> list[str]:
+    """The pairs of characters of a script without spaces in `word`, and what stands between such; nothing if none."""
+    found: list[str] = []
+    runs = re.findall(_RUN, word)
+    for run in runs:
+        if _is_unspaced(run):
+            found += _pairs(run)
+            found += [run[-1]] if last or len(run) == 1 else []
+        elif len(runs) > 1:
+            found += [run, *(_humps(run) if run.isascii() else ())]
     return found
 
 
 def query_terms(query: str, limit: int) -> tuple[list[str], int]:
     """The first `limit` distinct terms of `query`, without stop words, and how many more there were.
 
-    A term holds letters and digits only, so no query can be read as an operator.
+    A term holds letters and digits only, with marks on them, so no query can be read as an operator.
     """
     terms: dict[str, None] = {}
-    for word in _TERM.findall(query):
-        for term in (word, *pieces(word)):
+    for word in words(normalize("NFKC", query)):
+        inside = _humps(word) if word.isascii() else _runs(word, last=False)
+        # Of what has no spaces the pairs are looked for: the whole is a word by chance.
+        for term in inside if inside and not word.isascii() else (word, *inside):
             folded = term.lower()
             if folded not in STOP_WORDS:
                 terms[folded] = None

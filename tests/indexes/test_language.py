@@ -47,6 +47,8 @@ def index(ledger: Any, tmp_path: Path) -> Fts5Index:
         ("retry room:auth", ["Retry policy"]),
         ("entity:'Web App'", ["Migration"]),
         ('entity:"Web App"', ["Migration"]),
+        ("what did by:eve say of the retry?", ["migrated the retry test"]),
+        ("kind:log cache?", ["the cache was cleared"]),
         ("path:session.py", []),
         ("body:session.py", ["Session cache"]),
         ("migrat*", ["Migration", "migrated the retry test"]),
@@ -205,6 +207,9 @@ def test_deep_queries_have_an_end(index: Fts5Index, opening: str) -> None:
         ("", None),
         ("🎉 \x00", None),
         ("x" * 100_000, None),
+        ("kind:fact migartion", "kind:fact migration"),
+        ("by:boby at:'last mondey' cahce", "by:boby at:'last mondey' cache"),
+        ("title:cahce", "title:cache"),
     ],
 )
 def test_a_word_that_no_entry_holds_may_be_another(index: Fts5Index, query: str, meant: str | None) -> None:

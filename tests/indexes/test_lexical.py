@@ -143,6 +143,38 @@ def test_scripts_without_spaces_are_found_by_part_of_a_sentence(ledger: Any, ind
     assert ids_of(index.search("東京")) == [identity]
 
 
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("使用Redis缓存", "redis"),
+        ("使用Redis缓存", "缓存"),
+        ("我们的数据库连接失败了", "数据库"),
+        ("データベースの接続", "接続"),
+        ("데이터베이스에 연결", "데이터베이스"),
+        ("三毛猫", "猫"),
+        ("猫が好き", "猫"),
+        ("𠮷野家で会議", "𠮷野家"),
+        ("ใช้ฐานข้อมูลใหม่", "ฐานข้อมูล"),
+        ("हिन्दी में लेख", "हिन्दी"),
+        ("قاعدة البيانات", "البيانات"),
+        ("étude", "e\u0301tude"),
+        ("e\u0301tude", "étude"),
+        ("ﬁle ｗｉｄｅ ｶﾀｶﾅ", "file"),
+        ("ﬁle ｗｉｄｅ ｶﾀｶﾅ", "wide"),
+        ("ﬁle ｗｉｄｅ ｶﾀｶﾅ", "カタカナ"),
+        ("wide", "ｗｉｄｅ"),
+        ("İstanbul", "istanbul"),
+        ("我们的数据库连接失败了", '"数据库"'),
+        ("我们的数据库连接失败了", "数据库 AND kind:log"),
+    ],
+)
+def test_words_of_other_scripts_are_found(ledger: Any, index: Fts5Index, text: str, query: str) -> None:
+    """Inside what has no spaces, by its first character and by its last, composed or not, narrow or wide."""
+    identity = ledger.log(text)
+    ledger.log("水 기 ह न द ฐ 的 数 e tude")
+    assert ids_of(index.search(query)) == [identity]
+
+
 def test_filters_hold_for_every_hit(ledger: Any, index: Fts5Index) -> None:
     """kind, by, room and entity each leave out what does not have that value exactly."""
     a = ledger.log("deploy done", by="ada", room="ops", entities=["entity-service-web-app"])
