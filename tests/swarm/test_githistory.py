@@ -143,5 +143,5 @@ def test_an_issue_is_an_entity(swarm: Swarm, project: tuple[Project, dict[str, s
 def test_the_page_of_a_file_is_named_by_its_path(swarm: Swarm) -> None:
     """As people write it; the one of a renamed file by the path of now."""
     pages = {hit.title for hit in swarm.index.search("", Filters(kind="entity"), k=100)}
-    assert {"src/retry.py", "src/session.py"} <= pages
-    assert "src/auth/session.py" not in pages
+    assert {"src/retry.py", "src/auth/session.py"} <= pages
+    assert "src/session.py" not in pages
