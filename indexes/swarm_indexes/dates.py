@@ -48,6 +48,7 @@ _AT = re.compile(r"\b(?:at|around|about) (?:(\d{1,2}):([0-5]\d) ?(am|pm)?|(\d{1,
 _IN_MAY = re.compile(r"\b(?:in|since|during|by|until|of|last) may\b")
 _DAY = timedelta(days=1)
 _SHORT = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+_CLOCKED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d")
 _MOMENT = re.compile(r"\b(?:hour|minute)s? ago\b")
 
 
@@ -79,6 +80,8 @@ def spoken(text: str, now: float) -> list[Span]:
         return [(now, now)]
     if moment_of(plain) is not None:
         return [(bound("at", plain), bound("at", plain, end=True))]
+    if _CLOCKED.match(plain):
+        return []  # 25:00 of a day is not that day
     found = spans(plain, now) or ([] if "-" in plain else spans(f"in {plain}", now))
     return sorted((low, high - 1e-6) for low, high in found)
 

@@ -30,6 +30,8 @@ _PAUSES_S = (0.0005, 0.02)
 _LOG_BYTES = 16 * 1024 * 1024
 """What SQLite's log may keep of the disk after a large catch-up."""
 
+_PAGE_BYTES = 4096
+
 _CACHE_KIB = 16 * 1024
 """How much of the file a connection may keep in memory: SQLite's 2 MB would not hold the lengths of 100,000 texts."""
 
@@ -88,7 +90,7 @@ class IndexFile:
         while True:
             try:
                 return work(self._connection())
-            except (sqlite3.Error, _LockedError) as error:
+            except (sqlite3.Error, _LockedError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 self._roll_back()
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 if code in _BUSY or isinstance(error, _LockedError):
@@ -103,14 +105,16 @@ class IndexFile:
                         ) from None
                     self._env.sleep(pause * self._env.rng.uniform(0.5, 1.0))
                     pause = min(pause * 2, longest)
-                elif not mended and (code in _DAMAGED or "no such table" in str(error)):
-                    mended = True
-                    self._condemned = True
                 elif code in _DISK:
                     raise StorageError(
                         f"the search index {self._path} cannot be used: {error}. Free some space or set "
                         "SWARM_HOME to a directory that may be written to; the ledger itself is untouched."
                     ) from None
+                elif not mended:
+                    # The tables do not say what was written: a page of them is damaged, whichever way it shows. If
+                    # they still do not once they are made anew, it is an error of ours.
+                    mended = True
+                    self._condemned = True
                 else:
                     raise
             except BaseException:
@@ -242,9 +246,11 @@ class IndexFile:
     def _open(self) -> str:
         """Open the file if it is ours; else "missing", "foreign" or "damaged". The lock is held."""
         try:
-            inode = os.stat(self._path).st_ino
+            found = os.stat(self._path)
         except FileNotFoundError:
             return "missing"
+        # SQLite takes what is missing of the last page for noughts. With a log beside it, it is about to be mended.
+        torn = found.st_size % _PAGE_BYTES and not os.path.exists(f"{self._path}-wal")
         db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA synchronous = NORMAL")
@@ -256,22 +262,25 @@ class IndexFile:
             )
             # The first read of a table opens the log too, while nobody can replace it.
             ours = marks == (self._application, self._version) and db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        except UnicodeDecodeError:  # of a message about what the file holds
+            db.close()
+            return "damaged"
         except sqlite3.DatabaseError as error:
             db.close()
             if error.sqlite_errorcode & 0xFF in _DAMAGED:
                 return "foreign" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else "damaged"
             raise
-        if not ours:
+        if torn or not ours:
             db.close()
-            return "foreign"
-        self._db, self._inode = db, inode
+            return "damaged" if ours else "foreign"
+        self._db, self._inode = db, found.st_ino
         return ""
 
     def _create(self) -> None:
         db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
         try:
             db.executescript(
-                "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;"
+                f"PRAGMA page_size = {_PAGE_BYTES}; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;"
                 f"{self._schema} PRAGMA application_id = {self._application};"
                 f"PRAGMA user_version = {self._version}; COMMIT;"
             )

@@ -61,6 +61,8 @@ def featured(
     """
     listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
     pool = [Candidate._make(row) for row in db.execute(listed, (str(matches.pool),))]
+    if len(pool) != len(matches.pool):
+        raise LookupError("postings of rows that there are not")  # IndexFile makes such tables anew
     numbers = of_numbers(question, matches, pool)
     order = _order(pool, _values(numbers, model, len(pool)))
     close = [pool[place] for _, place in order[:_CLOSE]]

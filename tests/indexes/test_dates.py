@@ -68,7 +68,20 @@ def test_a_limit_is_where_a_time_begins_or_ends(said: str, begins: str, ends: st
     assert [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in found] == [begins, ends]
 
 
-@pytest.mark.parametrize("said", ["", "soon", "2026-02-31", "31 June 2023", "port 8080", "🦓"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "soon",
+        "2026-02-31",
+        "31 June 2023",
+        "port 8080",
+        "🦓",
+        "2026-11-21T25:00",
+        "2026-11-21 10:61",
+        "2026-11-21T10:00:00+99:00",
+    ],
+)
 def test_a_limit_that_is_no_time_is_refused(said: str) -> None:
     """With how to write one."""
     with pytest.raises(BadInput, match="is not a time; write it like 2026-11-21"):

@@ -84,6 +84,24 @@ def zeroed(path: str) -> None:
         file.write(bytes(size - 4096))
 
 
+def torn(path: str) -> None:
+    os.truncate(path, os.path.getsize(path) - 100)
+
+
+def no_utf8(path: str) -> None:
+    overwrite(path, Path(path).read_bytes().replace(b"entry number", b"entry numbe\xff"))
+
+
+def no_schema(path: str) -> None:
+    overwrite(path, Path(path).read_bytes().replace(b"TABLE entry", b"TABL\xff entry"))
+
+
+def without_rows(path: str) -> None:
+    db = sqlite3.connect(path)
+    db.executescript("DELETE FROM entry WHERE n % 2;")
+    db.close()
+
+
 DAMAGE = [
     (lambda path: overwrite(path, b""), "foreign"),
     (lambda path: overwrite(path, b"no database at all" * 500), "foreign"),
@@ -91,6 +109,10 @@ DAMAGE = [
     (other_database, "foreign"),
     (without_a_table, "damaged"),
     (half, "damaged"),
+    (torn, "damaged"),
+    (no_utf8, "damaged"),
+    (no_schema, "damaged"),
+    (without_rows, "damaged"),
     (zeroed, "damaged"),
     (os.unlink, "missing"),
 ]
