@@ -67,7 +67,7 @@ class Swarm:
         self._index: LexicalIndex | None = index
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
-        self._head: tuple[object, ...] = ()
+        self._head: object = None
         """What told the commit that `_evidence` judges against."""
         self._use: UseIndex | None = None
         self._gates: tuple[str | None, Policy] | None = None

@@ -25,7 +25,7 @@ from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known", "digests", "is_active"]
 
-_APPLICATION, _VERSION = 0x53574556, 4
+_APPLICATION, _VERSION = 0x53574556, 5
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
@@ -38,7 +38,7 @@ CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROW
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
 CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first INTEGER, last INTEGER, exact INTEGER,
     why TEXT, PRIMARY KEY (digest, source)) WITHOUT ROWID;
-CREATE TABLE tree (source TEXT PRIMARY KEY, used INTEGER) WITHOUT ROWID;
+CREATE TABLE tree (source TEXT PRIMARY KEY, used INTEGER, commit_ TEXT) WITHOUT ROWID;
 """
 _KINDS = ("path", "entry", "log", "url", "command")
 _PATIENCE_MS = 250
@@ -207,13 +207,25 @@ class FactIndex:
 
         return self._file.run(work)
 
-    def note(self, found: Mapping[tuple[str, str], Known], tree: str) -> None:
-        """Keep these verdicts; `tree` is the one that they were given on, and older ones are forgotten."""
+    def tree_of(self, commit: str) -> str | None:
+        """The tree of `commit`, where verdicts on it are kept under that name."""
+
+        def work(db: sqlite3.Connection) -> str | None:
+            row = db.execute("SELECT source FROM tree WHERE commit_ = ?", (commit,)).fetchone()
+            return row[0] if row else None
+
+        return self._file.run(work)
+
+    def note(self, found: Mapping[tuple[str, str], Known], tree: str, commit: str) -> None:
+        """Keep these verdicts; `tree`, of `commit`, is what they were given on, and older ones are forgotten."""
         rows = [(*pair, *known) for pair, known in found.items()]
 
         def work(db: sqlite3.Connection) -> None:
             db.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            db.execute("INSERT OR REPLACE INTO tree SELECT ?, ifnull(max(used), 0) + 1 FROM tree", (tree,))
+            db.execute(
+                "INSERT OR REPLACE INTO tree SELECT ?, ifnull(max(used), 0) + 1, ? FROM tree",
+                (tree, commit),
+            )
             old = db.execute("SELECT source FROM tree ORDER BY used DESC LIMIT -1 OFFSET ?", (_TREES,)).fetchall()
             db.executemany("DELETE FROM verdict WHERE source = ?", old)
             db.executemany("DELETE FROM tree WHERE source = ?", old)

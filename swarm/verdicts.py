@@ -70,7 +70,7 @@ class Evidence:
         """See Standings.of."""
         facts = self._index.facts(ids)
         worst: dict[str, str] = {}
-        for one in self.verdicts([fact.id for fact in facts]):
+        for one in self._judged(self._index.cited([fact.id for fact in facts]), of_now=True):
             worst[one.fact] = max(worst.get(one.fact, "fresh"), one.verdict, key=VERDICTS.index)
         against = rivals(self._index.with_keys(ids))
         now = self._swarm.env.now()
@@ -83,8 +83,12 @@ class Evidence:
 
     def verdicts(self, ids: Collection[str] | None = None) -> list[Verdict]:
         """The verdict on each citation of those of `ids`, or of all active facts, by fact."""
-        rows = self._index.cited(ids)
-        code = self._code([row for row in rows if row.kind == "path"])
+        return self._judged(self._index.cited(ids))
+
+    def _judged(self, rows: Sequence[Cited], *, of_now: bool = False) -> list[Verdict]:
+        """The verdicts on `rows`; `of_now` where no more will be asked of the tree."""
+        cited = [row for row in rows if row.kind == "path"]
+        code = (self._kept(cited) if of_now else None) or self._code(cited)
         out = []
         for row in rows:
             known = code[row.digest] if row.kind == "path" else self._other(row)
@@ -117,6 +121,18 @@ class Evidence:
         if self._tree:
             self._tree.close()
 
+    def _kept(self, rows: Sequence[Cited]) -> dict[str, Known] | None:
+        """Digest → verdict on the commit of now, where all are kept: git need not be asked then, which takes longer."""
+        commit = self._swarm.place.head_commit() if rows and self.ref == "HEAD" else None
+        root = self._index.tree_of(commit) if commit else None
+        if root is None:
+            return None
+        wanted = {row.digest: row for row in rows}
+        known = {digest: one for (digest, _), one in self._index.verdicts([(one, root) for one in wanted]).items()}
+        if known.keys() != wanted.keys():
+            return None
+        return {digest: self._by_hand(wanted[digest], one) for digest, one in known.items()}
+
     def _code(self, rows: Sequence[Cited]) -> dict[str, Known]:
         """Digest → verdict."""
         from .codetree import Unreadable
@@ -141,7 +157,7 @@ class Evidence:
         own = self._index.verdicts([pair for pair in left.items() if pair[1]])
         known |= {digest: verdict for (digest, _), verdict in own.items()}
         new = [wanted[digest] for digest in left if digest not in known]
-        found = dict(_judged(tree, new, self._index))
+        found = dict(_looked_into(tree, new, self._index))
         if found or left:
             kept = {(row.digest, source): one for row, source, one in found.values() if one.why != NOT_FETCHED}
             # What follows from several blobs is kept of the tree too, so that they need not be looked for again.
@@ -149,7 +165,7 @@ class Evidence:
             if len(wanted) <= _FEW:  # the next one to ask for these need not even list the tree
                 kept |= {(digest, tree.root): known[digest] for digest in left if digest in known}
                 kept |= {(digest, tree.root): one for (digest, _), one in kept.items()}
-            self._index.note(kept, tree.root)
+            self._index.note(kept, tree.root, tree.commit)
         known |= {digest: one[2] for digest, one in found.items()}
         return {digest: self._by_hand(wanted[digest], verdict) for digest, verdict in known.items()}
 
@@ -212,7 +228,9 @@ def _overlap(one: Fact, other: Fact) -> bool:
     return (one.until is None or other.since < one.until) and (other.until is None or one.since < other.until)
 
 
-def _judged(tree: CodeTree, rows: Sequence[Cited], index: FactIndex) -> Iterator[tuple[str, tuple[Cited, str, Known]]]:
+def _looked_into(
+    tree: CodeTree, rows: Sequence[Cited], index: FactIndex
+) -> Iterator[tuple[str, tuple[Cited, str, Known]]]:
     """(digest, (citation, what the verdict is on, verdict)) of citations of code on `tree`.
 
     A verdict is on the blob at the citation's path, or on that and all that may hold its text, by a digest of them.

@@ -6,6 +6,7 @@ Reads git's own files (a `.git` directory or file, `commondir`), starts no proce
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from .errors import BadInput, Damaged, NotFound
 
 __all__ = ["Place", "find", "network_filesystem", "of_git_dir", "require_ledger"]
 
+_COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NETWORK = (
     "nfs",
     "cifs",
@@ -47,23 +49,32 @@ class Place(NamedTuple):
         """The bare repository with the ledger's history."""
         return f"{self.home}/ledger.git"
 
-    def head_mark(self) -> tuple[object, ...]:
+    def head_commit(self) -> str | None:
+        """The commit of this worktree's HEAD, where a file of git's names it; None where git has to be asked."""
+        found = _line(f"{self.git_dir}/HEAD")
+        if found.startswith("ref:"):
+            found = _line(f"{self.common_dir}/{found.removeprefix('ref:').strip()}")
+        return found if _COMMIT.fullmatch(found) else None
+
+    def head_mark(self) -> object:
         """Differs from before wherever HEAD of this worktree names another commit now, and seldom elsewhere."""
-        try:
-            with open(f"{self.git_dir}/HEAD", "rb") as file:
-                head = file.read(4096)
-        except OSError:
-            return ()
-        branch = os.fsdecode(head.removeprefix(b"ref:").strip())
-        files = (f"{self.git_dir}/reftable/tables.list", f"{self.common_dir}/reftable/tables.list")
-        return head, *map(_stamp, (f"{self.common_dir}/{branch}", f"{self.common_dir}/packed-refs", *files))
+        packed = (f"{self.common_dir}/packed-refs", *(f"{at}/reftable/tables.list" for at in self[1:3]))
+        return self.head_commit() or (_line(f"{self.git_dir}/HEAD"), *map(_stamp, packed))
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(4096).strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _stamp(path: str) -> tuple[int, ...]:
     """Git never writes these in place: what is new has another inode, or time."""
     try:
         at = os.stat(path)
-    except (OSError, ValueError):
+    except OSError:
         return ()
     return at.st_ino, at.st_mtime_ns, at.st_size
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from swarm import Agent, Swarm, judge
+from swarm import Agent, Swarm, codetree, judge
 from swarm.anchor import Anchor
 from swarm.check import Finding
 from swarm.cli.check import _summary
@@ -494,6 +494,33 @@ def test_a_program_that_goes_on_is_told_of_the_commit_of_now(repository: Path, r
         assert evidence() == "changed"
         commit(repository, auth_py=None)
         assert evidence() == "gone"
+
+
+def test_what_is_known_of_a_commit_needs_no_git(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its start would take most of the time of an answer. Another commit is asked for, and so is one in packed refs."""
+    fact(run, "--cite", "auth.py:5-6")
+    asked: list[str] = []
+    git_of = codetree.git
+
+    def counted(directory: str, *arguments: str, stdin: bytes = b"") -> bytes:
+        asked.append(arguments[0])
+        return git_of(directory, *arguments, stdin=stdin)
+
+    monkeypatch.setattr(codetree, "git", counted)
+
+    def evidence() -> str:
+        asked.clear()
+        return str(json.loads(run("recall", "refused", "--json").out)["standing"]["evidence"])
+
+    assert (evidence(), asked != []) == ("fresh", True)
+    assert (evidence(), asked) == ("fresh", [])
+    commit(repository, auth_py=CODE.replace("False", "None"))
+    assert (evidence(), asked != []) == ("changed", True)
+    assert (evidence(), asked) == ("changed", [])
+    git(repository, "pack-refs", "--all")
+    assert (evidence(), asked != []) == ("changed", True)
+    git(repository, "checkout", "--quiet", "--detach", "HEAD~")
+    assert (evidence(), asked) == ("fresh", [])
 
 
 @pytest.mark.parametrize("options", [[], ["--ref-format=reftable"]])
