@@ -373,7 +373,7 @@ class Agent(Owner):
             "key": about.get("key"),
             "valid_from": when(about.get("valid_from")),
             "confidence": about.get("confidence"),
-            "citations": self._citations(about.get("cite", ())),
+            "citations": self._citations(cite) if (cite := about.get("cite")) else [],
             **fields,
             "entities": list(named),
         }
@@ -526,7 +526,8 @@ class Agent(Owner):
         at = self._now()
         paths = {id: path_of(id) for id in named}
         changing = {op.entry for op in ops if not isinstance(op, Append) and op.base is not None}
-        fences = () if by_hand else tuple(t for line, t in self.session.tokens().items() if line in changing)
+        tokens = self.session.tokens() if changing and not by_hand else {}
+        fences = tuple(token for line, token in tokens.items() if line in changing)
         for _ in range(_ATTEMPTS):
             there = self._store.read_many(list(paths.values())) if paths else {}
             pages = [entity_page(id, named[id], self.name, at) for id in paths if paths[id] not in there]

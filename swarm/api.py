@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Status", "Swarm"]
 
+_SETTINGS_S = 0.1
+"""For so long a process that writes goes by the settings that it read."""
+
 
 class Status(NamedTuple):
     """Where a ledger is and what it holds."""
@@ -70,7 +73,8 @@ class Swarm:
         self._head: object = None
         """What told the commit that `_evidence` judges against."""
         self._use: UseIndex | None = None
-        self._gates: tuple[str | None, Policy] | None = None
+        self._gates: tuple[float, bytes | None, Policy] | None = None
+        """When the settings were read, what they were, and the gates that they set."""
 
     @classmethod
     def init(cls, path: str = ".", home: str | None = None, env: Env | None = None, *, strict: bool = False) -> Swarm:
@@ -152,13 +156,16 @@ class Swarm:
 
     @property
     def gates(self) -> Policy:
-        """What writes must pass here, as the ledger's settings say."""
-        from .gates import policy
+        """What writes must pass here, as the ledger's settings say, or said a tenth of a second ago."""
+        now = self.env.monotonic()
+        if self._gates is None or now >= self._gates[0] + _SETTINGS_S:
+            from .gates import policy
 
-        settings = self.store.read("swarm.yaml")
-        if self._gates is None or self._gates[0] != (settings and settings.blob):
-            self._gates = settings and settings.blob, policy(settings.text if settings else None)
-        return self._gates[1]
+            found = self.store.read("swarm.yaml")
+            settings = found.text if found else None
+            known = self._gates[2] if self._gates and self._gates[1] == settings else policy(settings)
+            self._gates = now, settings, known
+        return self._gates[2]
 
     @property
     def evidence(self) -> Evidence:

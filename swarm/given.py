@@ -102,6 +102,8 @@ def _line(text: str | None, field: str) -> str | None:
 
 def subject_line(text: str) -> str:
     """`text` as the first line of a commit's message; where it is longer, "…" says so."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    line = " ".join(text.split())
     line = line.encode(errors="replace").decode()
     return line if len(line) <= _SUBJECT_CHARACTERS else line[: _SUBJECT_CHARACTERS - 1].rstrip() + "…"

@@ -344,12 +344,15 @@ class Reader:
     def _renew(self) -> None:
         """Whatever a session does renews its leases, where some of their time is over."""
         directory = self._store.directory
-        if self.session is None or directory.now() < self._renewed + _RENEWAL_S or not self.session.tokens():
+        now = directory.now()
+        if self.session is None or now < self._renewed + _RENEWAL_S:
+            return
+        self._renewed = now
+        if not self.session.tokens():
             return
         # It is only to spare the owner a second claim; an answer does not wait for it.
         with contextlib.suppress(StorageError, Busy), directory.deciding() as table:
             renew(table, self.session.id, directory.now())
-            self._renewed = directory.now()
 
 
 def _heard(filters: Filters, now: float) -> Filters:

@@ -38,8 +38,8 @@ class Record:
 
         `cited` are ids of entries that a new one rests on.
         """
-        now = datetime.fromtimestamp(self._env.now(), UTC)
-        line: dict[str, object] = {"at": now.isoformat(timespec="milliseconds"), "verb": verb}
+        at = datetime.fromtimestamp(self._env.now(), UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {"at": at, "verb": verb}
         if session:
             line |= {"agent": session.agent, "session": session.id}
         line |= {"ids": list(ids), "outcome": outcome}
@@ -50,4 +50,4 @@ class Record:
         if query is not None:
             line["query"] = query
         with contextlib.suppress(OSError):
-            append_line(f"{self._directory}/{now:%Y-%m-%d}.jsonl", json.dumps(line).encode() + b"\n")
+            append_line(f"{self._directory}/{at[:10]}.jsonl", json.dumps(line).encode() + b"\n")

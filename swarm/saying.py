@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from zlib import crc32
 
 __all__ = ["ALIKE", "KEPT", "SHARED", "alike", "said_in", "sketch", "turns", "words"]
@@ -25,8 +26,10 @@ _TELLING = re.compile(rb"[0-9a-z_\x80-\xff]{4,}")
 _ANY = re.compile(rb"[0-9a-z_\x80-\xff]+")
 
 
+@lru_cache(maxsize=4)
 def words(text: str) -> frozenset[str]:
     """The words of a text, whatever their order, case and number."""
+    # Kept for a moment: a write asks for those of its draft, and again for those of the file that it became.
     return frozenset(_WORD.findall(text.casefold()))
 
 
@@ -59,4 +62,4 @@ def said_in(document: bytes) -> str:
     ends = [found.end() for found in _END.finditer(document)][:2]
     head, body = (document[: ends[1]], document[ends[1] :]) if len(ends) == 2 else (b"", document)
     title = _TITLE.search(head)
-    return ((title[1] if title else b"") + b"\n" + body).decode(errors="replace")
+    return ((title[1] if title else b"") + b"\n" + body.strip()).decode(errors="replace")

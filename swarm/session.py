@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from swarm_ledger.coherence import Token
-from swarm_ledger.env import Env, storage_error
+from swarm_ledger.env import Env, read_file, storage_error
 from swarm_ledger.errors import Busy, NotFound
 from swarm_ledger.filelock import FileLock
 from swarm_ledger.ids import AgentName, agent_name, new_request
@@ -30,6 +30,8 @@ GONE = "-"
 """Stands for the version of an entry that this session removed."""
 _JOIN_SECONDS = 10.0
 _TOKENS_BYTES = 1024
+_TAILS: dict[str, tuple[int, dict[str, BlobId]]] = {}
+"""File of what a session has read → (how far this process looked into it, what `latest` found up to there)."""
 
 
 class Session(NamedTuple):
@@ -65,20 +67,28 @@ class Session(NamedTuple):
         return self.seen().get(place)
 
     def latest(self, number: int) -> dict[str, BlobId]:
-        """Place → version of what this session read or wrote last, up to `number` of them, the last one first."""
+        """Place → version of what this session read or wrote last, up to `number` of them, the last one at the end."""
+        end, out = _TAILS.get(self._seen_file, (0, {}))
         try:
-            with open(self._seen_file, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 128 * number))
-                lines = file.read().decode(errors="replace").split("\n")[::-1]
+            fd = os.open(self._seen_file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return {}
-        out: dict[str, BlobId] = {}
-        for line in lines:
+        try:
+            size = os.fstat(fd).st_size
+            if not end <= size <= end + 128 * number:  # forgotten meanwhile, or much was added
+                end, out = max(0, size - 128 * number), {}
+            added = os.pread(fd, size - end, end).decode(errors="replace").split("\n")
+        finally:
+            os.close(fd)
+        out = dict(out)
+        for line in added:
             words = line.split(" ")
             if len(words) == 3 and len(words[1]) == 40:
-                out.setdefault(words[0], BlobId(words[1]))
-                if len(out) == number:
-                    break
+                out.pop(words[0], None)
+                out[words[0]] = BlobId(words[1])
+        for place in [*out][:-number]:
+            del out[place]
+        _TAILS[self._seen_file] = size, out
         return out
 
     def seen(self) -> dict[str, BlobId]:
@@ -382,8 +392,7 @@ def append_line(path: str, data: bytes) -> None:
 def _lines(path: str) -> list[str]:
     """The lines of a file; [] where it is not there. Each begins with its newline, so a torn one spoils no other."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().split("\n")
+        return read_file(path).decode(errors="replace").split("\n")
     except (FileNotFoundError, NotADirectoryError):
         return []
 

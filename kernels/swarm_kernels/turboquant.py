@@ -53,11 +53,6 @@ class Quantizer:
         packed_bytes(self.d, self.bits)
         centroids(self.d, self.bits)
 
-    @property
-    def row_bytes(self) -> int:
-        """The bytes of one vector's codes, its norm not counted."""
-        return packed_bytes(self.d, self.bits)
-
     def rotation(self, device: torch.device | str = "cpu") -> Tensor:
         """The rotation Π, float32 [d, d]: y = x @ Π.T. One tensor for all who ask; not to be written to."""
         return _rotation_on(self.d, self.seed, str(device))

@@ -69,8 +69,11 @@ def compact_if_due(home: str, env: Env) -> None:
         if not lock.try_acquire():
             return
         _remove_leftovers(home)
+        tiers = [_tier(_counted(packs, name)) for name in names]
         for tier, due in enumerate(_DUE):
-            chosen = [n for n in names if _tier(_counted(packs, n)) == tier and _settled(packs, n)]
+            if tiers.count(tier) < due:
+                continue
+            chosen = [name for name, its in zip(names, tiers, strict=True) if its == tier and _settled(packs, name)]
             if len(chosen) >= due:
                 merge(home, chosen, env)
                 return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from .errors import BadInput
 from .ids import quoted
@@ -57,6 +58,7 @@ def dump(fields: Mapping[str, object]) -> str:
     return text
 
 
+@lru_cache(maxsize=256)
 def dump_key(key: object) -> str:
     """A field's name. Raises BadInput for what is no text and for more than 256 characters."""
     if not isinstance(key, str):

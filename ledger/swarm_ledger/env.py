@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .errors import StorageError
 
-__all__ = ["Disk", "Env", "storage_error"]
+__all__ = ["NO_FILE", "Disk", "Env", "inode", "read_file", "storage_error"]
 
 if sys.platform == "darwin":
     import fcntl
@@ -117,6 +117,31 @@ class Env(NamedTuple):
     """Names this boot."""
     point: Callable[[str], None] = _no_point
     """Called with a name at each step of the commit path; tests kill or stop the process there."""
+
+
+NO_FILE = -1
+"""The inode of no file."""
+
+
+def inode(path: str) -> int:
+    """The inode of the file at `path`, by which one that was replaced is told from one that is open; NO_FILE."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return NO_FILE
+
+
+def read_file(path: str, limit: int | None = None) -> bytes:
+    """The content of a file, or its first `limit` bytes. Raises OSError; `open` takes three times as many calls."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        wanted = limit or 1 << 16
+        parts = [os.read(fd, wanted)]
+        while limit is None and len(parts[-1]) == wanted:
+            parts.append(os.read(fd, wanted))
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 def storage_error(error: OSError, doing: str) -> StorageError:

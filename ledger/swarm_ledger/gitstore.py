@@ -195,7 +195,7 @@ class GitStore:
         """The state cache, brought up to the branch."""
         self._enter()
         state = self._state
-        cached = state.commit()
+        cached, format = state.reflects()
         tip = refs.require(self.ledger, cached)
         if tip is not None and cached != tip:
             # Either a leader is between the ref and the cache, or the commit is another git's: wait, look again.
@@ -206,7 +206,8 @@ class GitStore:
                 tip = refs.read(self.ledger)
                 if tip is not None and state.commit() != tip:
                     state.catch_up(tip)
-        if state.meta("format") > FORMAT:
+            format = state.reflects()[1]
+        if format > FORMAT:
             raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to read it.")
         return state
 

@@ -160,11 +160,13 @@ class Leader:
         moved = False
         try:
             with state.writing():
-                tip = refs.require(self._ledger, state.commit())
-                if tip is not None and tip != state.commit():
+                cached, format = state.reflects()
+                tip = refs.require(self._ledger, cached)
+                if tip is not None and tip != cached:
                     state.catch_up(tip)
                     self._cache.clear()
-                if state.meta("format") > FORMAT:
+                    format = state.reflects()[1]
+                if format > FORMAT:
                     raise NewerFormat("this ledger was written by a newer swarm-ledger; upgrade to write to it.")
                 chain, draft = self._build(batch, tip, outcomes)
                 if chain.objects:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 
 from .coherence import Lease, Table
-from .env import Env, storage_error
+from .env import NO_FILE, Env, inode, storage_error
 from .errors import Busy
 from .lines import PREFIX, Line, head
 
@@ -36,8 +36,6 @@ _COLUMNS = "line, epoch, session, agent, since, deadline, ttl, note"
 _GLOBS = (PREFIX, PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1))
 _RUBBISH = 2**53
 """No count of boots or seconds comes to this; what does is a damaged file."""
-_NONE = -1
-"""The inode of no file."""
 _ENDED_KEPT_S = 86_400.0
 """How long it is remembered who ended a lease; whoever comes later is told that it ended, but not by whom."""
 
@@ -52,7 +50,7 @@ class LeaseFile:
         self.lock = threading.RLock()
         """Held by whoever is inside SQLite; a process forks only when nobody is."""
         self._rows: _Rows | None = None
-        self._inode = _NONE
+        self._inode = NO_FILE
 
     def now(self) -> float:
         """See Directory.now."""
@@ -126,14 +124,14 @@ class LeaseFile:
                 self._env.sleep(pause * (0.5 + self._env.rng.random()))
                 pause = min(pause * 1.5, 0.004)
                 continue
-            if self._there() == self._inode:
+            if inode(self._path) == self._inode:
                 return rows
             rows.db.execute("ROLLBACK")  # deleted since it was opened: others use another
 
     def _current(self) -> _Rows:
         """The connection of this process to the file at the path, opened where need be."""
         if self._rows is not None:
-            if self._there() == self._inode:
+            if inode(self._path) == self._inode:
                 if self._rows.db.in_transaction:  # left open by an interrupt
                     self._rows.db.execute("ROLLBACK")
                 return self._rows
@@ -141,10 +139,10 @@ class LeaseFile:
         while self._rows is None:
             # What was at the path before and after is what was opened: one that is open keeps its inode. A file that
             # was made by opening it, or replaced meanwhile, is opened once more.
-            self._inode = self._there()
+            self._inode = inode(self._path)
             db = self._open()
             try:
-                if self._inode == self._there() != _NONE:
+                if self._inode == inode(self._path) != NO_FILE:
                     self._rows = _Rows(db, self._generation(db))
             finally:
                 if self._rows is None:
@@ -152,13 +150,6 @@ class LeaseFile:
                         db.execute("ROLLBACK")
                     db.close()
         return self._rows
-
-    def _there(self) -> int:
-        """The inode of the file at the path."""
-        try:
-            return os.stat(self._path).st_ino
-        except FileNotFoundError:
-            return _NONE
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)

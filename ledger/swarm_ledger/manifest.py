@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .env import inode
 from .store import BlobId
 from .tree import Signature
 
@@ -85,10 +86,7 @@ class Manifest:
 
     def usable(self) -> bool:
         """Whether this is still the file at its path, and this process opened it."""
-        try:
-            return os.getpid() == self._pid and os.stat(self._path).st_ino == self._inode
-        except FileNotFoundError:
-            return False
+        return os.getpid() == self._pid and inode(self._path) == self._inode
 
     def discard(self) -> None:
         """Delete the file."""

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 
-from .env import Env
+from .env import Env, read_file
 from .errors import Busy, Damaged
 from .git import git
 from .store import CommitId
@@ -29,8 +29,7 @@ _PATIENCE_S = 5.0
 def read(ledger: str) -> CommitId | None:
     """The tip, loose or packed; None before the first commit."""
     try:
-        with open(f"{ledger}/{_REF}", "rb") as file:
-            content = file.read(41)
+        content = read_file(f"{ledger}/{_REF}", 41)
     except FileNotFoundError:
         return _packed(ledger)
     except NotADirectoryError as error:

@@ -19,7 +19,7 @@ from typing import Any
 from . import errors
 from .coherence import Token
 from .decide import check_request
-from .env import Env
+from .env import Env, read_file
 from .store import Append, CommitId, Delete, Op, Put, Receipt, Request
 
 __all__ = ["Mailbox", "Outcome", "Spool", "decode_outcome", "encode_outcome"]
@@ -31,6 +31,7 @@ FORMAT = "2"
 """Of requests. A leader leaves requests of another format alone."""
 
 Outcome = Receipt | errors.SwarmError
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _OPS: dict[str, type[Put] | type[Delete] | type[Append]] = {"put": Put, "delete": Delete, "append": Append}
 
 
@@ -41,7 +42,7 @@ def encode_request(request: Request) -> bytes:
         {"op": type(op).__name__.lower(), **{name: _text(getattr(op, name)) for name in op._fields}}
         for op in request.ops
     ]
-    return json.dumps(fields, ensure_ascii=False).encode()
+    return _encode(fields).encode()
 
 
 def _text(value: bytes | str | None) -> str | None:
@@ -141,8 +142,7 @@ class Spool:
             try:
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(f"{self._root}/new/{name}", taken)
-                with open(taken, "rb") as file:
-                    data = file.read()
+                data = read_file(taken)
             except FileNotFoundError:  # its writer withdrew it, or somebody deleted the directories
                 self.make()
                 continue

@@ -25,11 +25,6 @@ class Standing(NamedTuple):
     expired: bool = False
     """Whether its `valid_to` has passed."""
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether it should stand behind others: its evidence changed, or somebody contests it."""
-        return self.evidence in ("changed", "gone") or bool(self.rivals)
-
 
 class Standings(Protocol):
     """Looks standings up, for one reader on one branch."""

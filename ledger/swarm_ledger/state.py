@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .decide import is_inside
-from .env import Env
+from .env import NO_FILE, Env, inode
 from .errors import Busy
 from .filelock import FileLock
 from .git import cat_blobs, git
@@ -50,7 +50,7 @@ class State:
     def __init__(self, path: str, ledger: str, env: Env) -> None:
         self._path, self._ledger, self._env = path, ledger, env
         self._db: sqlite3.Connection | None = None
-        self._inode = 0
+        self._inode = NO_FILE
         self._pinned: sqlite3.Connection | None = None
         """The connection of the transaction that is open. Were the file replaced meanwhile, what is left of the
         transaction must not go into the new one."""
@@ -61,9 +61,8 @@ class State:
         if self._pinned is not None:
             return self._pinned
         if self._db is not None:
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(self._path).st_ino == self._inode:
-                    return self._db
+            if inode(self._path) == self._inode != NO_FILE:
+                return self._db
             self.close()
         return self._retrying(self._open)
 
@@ -82,11 +81,7 @@ class State:
         except BaseException:
             db.close()
             raise
-        self._db = db
-        try:
-            self._inode = os.stat(self._path).st_ino
-        except FileNotFoundError:
-            self._inode = -1  # deleted already: the next access opens another
+        self._db, self._inode = db, inode(self._path)  # deleted already: the next access opens another
         return db
 
     def _retrying(self, action: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
