@@ -6,16 +6,17 @@ import os
 import random
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from swarm.githistory import Commit, import_git_history, read_commits
+from swarm.githistory import Commit, log_commits, read_commits
 from swarm_indexes.filters import Filters
 from swarm_indexes.lexical import Fts5Index
 
 from . import ledgers
-from .peers import fts5
+from .peers import fts5_growing
 from .row import Context, Outcome
 
-__all__ = ["history"]
+__all__ = ["Asked", "ask_all", "evidence", "history", "share"]
 
 _QUESTIONS = 300
 _K = 10
@@ -23,27 +24,21 @@ _AHEAD = 0.10
 _RESAMPLES = 1000
 
 
+class Asked(NamedTuple):
+    """What both engines found of the evidence for one commit, as `share` has it."""
+
+    commit: str
+    ours: float
+    peer: float
+
+
 def history(context: Context) -> Outcome:
     """Each of the last 300 commits of this project whose files earlier commits touched; those are the evidence."""
-    repository = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    commits = read_commits(repository)  # oldest first
-    swarm = ledgers.make(f"{context.directory}/history")
-    import_git_history(swarm, repository)
-    index = Fts5Index(f"{swarm.place.home}/index/lexical.db", swarm.store, swarm.env)
-    asked = [(n, evidence) for n, one in enumerate(commits) if (evidence := _evidence(commits[:n], one))][-_QUESTIONS:]
-    # The peer has no filter by time: it is given what the entries say, paths too, and what is later is struck out.
-    peer = fts5(f"{context.directory}/peer", [(one.id, f"{one.message}\n{' '.join(one.files)}") for one in commits])
-    ours, theirs = [], []
-    for n, evidence in asked:
-        one = commits[n]
-        words = one.message.split("\n")[0]
-        earlier = {other.id for other in commits[:n]}
-        hits = index.search(words, Filters(kind="log", until=one.at), k=_K + 64)
-        ours.append(_share([hit.ref or "" for hit in hits], earlier, evidence))
-        theirs.append(_share(peer(words, len(commits)), earlier, evidence))
-    swarm.close()
+    commits = read_commits(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    asked = ask_all(context.directory, commits)[-_QUESTIONS:]
+    ours, theirs = [one.ours for one in asked], [one.peer for one in asked]
     rng = random.Random(1)
-    ahead = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+    ahead = [one.ours - one.peer for one in asked]
     drawn = sorted(statistics.fmean(rng.choices(ahead, k=len(ahead))) for _ in range(_RESAMPLES))
     mean = statistics.fmean(ahead)
     out = Outcome(detail={"questions": len(asked), "commits": len(commits)})
@@ -57,12 +52,34 @@ def history(context: Context) -> Outcome:
     return out
 
 
-def _evidence(before: Sequence[Commit], one: Commit) -> set[str]:
+def ask_all(directory: str, commits: Sequence[Commit]) -> list[Asked]:
+    """Each of `commits`, oldest first, for which there is evidence, asked of stores that hold only those before it.
+
+    The peer is given what the entries say: messages and paths.
+    """
+    swarm = ledgers.make(f"{directory}/history")
+    index = Fts5Index(f"{swarm.place.home}/index/lexical.db", swarm.store, swarm.env)
+    add, peer = fts5_growing(f"{directory}/peer")
+    out = []
+    for n, one in enumerate(commits):
+        wanted = evidence(commits[:n], one)
+        if wanted:
+            words = one.message.split("\n")[0]
+            found = [hit.ref or "" for hit in index.search(words, Filters(kind="log"), k=_K)]
+            out.append(Asked(one.id, share(found, wanted), share(peer(words, _K), wanted)))
+        log_commits(swarm, [one])
+        add([(one.id, f"{one.message}\n{' '.join(one.files)}")])
+    index.close()
+    swarm.close()
+    return out
+
+
+def evidence(before: Sequence[Commit], one: Commit) -> set[str]:
+    """Those of `before` that touched a file which `one` touches."""
     files = set(one.files)
     return {other.id for other in before if files.intersection(other.files)}
 
 
-def _share(found: Sequence[str], earlier: set[str], evidence: set[str]) -> float:
-    """The share of the evidence among the first hits, of as much as there is room for."""
-    first = [id for id in found if id in earlier][:_K]
-    return len(evidence.intersection(first)) / min(_K, len(evidence))
+def share(found: Sequence[str], wanted: set[str]) -> float:
+    """The share of `wanted` among the first ten of `found`, of as many as there is room for."""
+    return len(wanted.intersection(found[:_K])) / min(_K, len(wanted))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from swarm_indexes.terms import query_terms
 
-__all__ = ["PEERS", "Answer", "fts5", "fts5_tagged", "tantivy", "whoosh"]
+__all__ = ["PEERS", "Answer", "fts5", "fts5_growing", "fts5_tagged", "tantivy", "whoosh"]
 
 Answer = Callable[[str, int], Sequence[str]]
 _TERMS = 64
@@ -19,11 +19,20 @@ _TERMS = 64
 
 def fts5(directory: str, entries: Iterable[tuple[str, str]]) -> Answer:
     """SQLite FTS5, `porter unicode61`, any of the terms, ranked by bm25()."""
+    add, answer = fts5_growing(directory)
+    add(entries)
+    return answer
+
+
+def fts5_growing(directory: str) -> tuple[Callable[[Iterable[tuple[str, str]]], None], Answer]:
+    """The same, empty, and what adds entries to it."""
     os.makedirs(directory, exist_ok=True)
     db = sqlite3.connect(f"{directory}/fts5.db")
     db.execute("CREATE VIRTUAL TABLE words USING fts5 (key UNINDEXED, body, tokenize = 'porter unicode61')")
-    with db:
-        db.executemany("INSERT INTO words VALUES (?, ?)", entries)
+
+    def add(entries: Iterable[tuple[str, str]]) -> None:
+        with db:
+            db.executemany("INSERT INTO words VALUES (?, ?)", entries)
 
     def answer(question: str, k: int) -> list[str]:
         match = " OR ".join(f'"{term}"' for term in query_terms(question, _TERMS)[0])
@@ -32,7 +41,7 @@ def fts5(directory: str, entries: Iterable[tuple[str, str]]) -> Answer:
         found = db.execute("SELECT key FROM words WHERE words MATCH ? ORDER BY bm25(words) LIMIT ?", (match, k))
         return [key for (key,) in found]
 
-    return answer
+    return add, answer
 
 
 def fts5_tagged(directory: str, entries: Iterable[tuple[tuple[str, str], str]]) -> Callable[[str, str, int], list[str]]:

@@ -7,7 +7,7 @@ by its newest path, with the older ones as aliases.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_indexes.filters import Filters
@@ -24,7 +24,7 @@ from .mentions import mention
 if TYPE_CHECKING:
     from .api import Swarm
 
-__all__ = ["Commit", "import_git_history", "read_commits"]
+__all__ = ["Commit", "import_git_history", "log_commits", "read_commits"]
 
 _ALL = 1 << 30
 _PART = 200
@@ -61,7 +61,11 @@ def read_commits(repository: str, limit: int | None = None) -> list[Commit]:
 
 def import_git_history(swarm: Swarm, repository: str, limit: int | None = None) -> Imported:
     """Log every commit of `repository`; one that is there already is skipped, so an import can be repeated."""
-    commits = read_commits(repository, limit)
+    return log_commits(swarm, read_commits(repository, limit))
+
+
+def log_commits(swarm: Swarm, commits: Sequence[Commit]) -> Imported:
+    """Log `commits`, oldest first; as `import_git_history`."""
     newest: dict[str, str] = {}
     for commit in reversed(commits):
         for old, new in commit.renamed:

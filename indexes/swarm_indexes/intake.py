@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from swarm_ledger.store import Change, Changes
 
+from . import hop
 from .rows import Row, rows_of
 from .streams import Streams
 from .tables import COLUMNS, INDEXED, meta
@@ -78,6 +79,8 @@ def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Stre
         n = db.execute(_INSERT_ROW, (file, *row)).lastrowid
         db.execute(_INSERT_WORDS, (n, row.title, row.body, row.names, row.paths, row.parts, row.facets))
         streams.entries += 1
+        if n is not None:
+            hop.add(db, n, row.id, row.moment, row.facets)
         if row.stream and n is not None:
             streams.add(n, row.stream, row.ordering)
     return len(new) + len(old)
@@ -95,4 +98,5 @@ def _forget(db: sqlite3.Connection, path: str, streams: Streams) -> int:
 def _remove(db: sqlite3.Connection, n: int) -> None:
     # FTS5 keeps no copy of the text: to remove a row it has to be told what the row held.
     db.execute(_DELETE_WORDS, (n,))
+    hop.remove(db, n)
     db.execute("DELETE FROM entry WHERE n = ?", (n,))

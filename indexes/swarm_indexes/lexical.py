@@ -17,8 +17,9 @@ from swarm_ledger.errors import BadInput
 
 from .filters import EVERYTHING, Filters
 from .hits import Hit, fetch, successors_first, to_hit
+from .hop import SEEDS, hops
 from .indexfile import IndexFile
-from .matches import match
+from .matches import best, match, passing
 from .mentions import together
 from .question import Question, understand
 from .ranking import Weights, featured, rank, weights
@@ -87,12 +88,12 @@ class Fts5Index:
     def search(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
         """The `k` best entries for `query`, best first; ties newest first, then by id.
 
-        Each has one of the query's terms; where the query is a question, it may stand beside one that has. An entry
-        that was superseded comes behind the hit that took its place. Without a term (nothing but stop words) the
-        filters, or a time that the query speaks of, decide alone, newest first; so does such a time where no word
-        matches. A query in the query language (see syntax.is_formal and `language`) has conditions of its own.
-        Raises BadInput where there is neither, or where that language has no such time or value, and what `catch_up`
-        raises.
+        Each has one of the query's terms, or mentions what the best of those mention; where the query is a question,
+        it may stand beside one that has. An entry that was superseded comes behind the hit that took its place.
+        Without a term (nothing but stop words) the filters, or a time that the query speaks of, decide alone, newest
+        first; so does such a time where no word matches. A query in the query language (see syntax.is_formal and
+        `language`) has conditions of its own. Raises BadInput where there is neither, or where that language has no
+        such time or value, and what `catch_up` raises.
         """
         if k < 1:
             raise BadInput(f"k: {k} is not a number of hits; ask for 1 or more.")
@@ -107,7 +108,7 @@ class Fts5Index:
             conditions = {field: _condition(db, field, value) for field, value in equal.items()}
             facets = "".join(f"{condition} AND " for condition in conditions.values())
             where = _both(_during(span), formal)
-            hits = _ranked(db, question, facets, where, k, self._model or weights()) if question.terms else []
+            hits = _ranked(db, question, facets, where, span, k, self._model or weights()) if question.terms else []
             if not hits and (question.spans or not question.terms):
                 if not span and question.spans:
                     where = _both(where, _during(question.spans[0]))
@@ -327,6 +328,7 @@ def _ranked(
     question: Question,
     facets: str,
     where: _Where,
+    span: tuple[float, float] | None,
     k: int,
     model: Weights,
 ) -> list[Hit]:
@@ -344,10 +346,12 @@ def _ranked(
         spans=question.spans,
         author=question.subject,
     )
-    best = rank(db, question, matches, k, model)
+    seeds = best(db, {n: -matches.own[n] for n in matches.pool if n in matches.own}, SEEDS)[:SEEDS]
+    held = hops(db, seeds, span, lambda rows: passing(db, rows, facets, within, where.values))
+    ranked = rank(db, question, matches, held, k, model)
     listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
-    found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in best]),))}
-    return [to_hit(found[one.n], one.score, question.terms, one.shares) for one in best]
+    found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in ranked]),))}
+    return [to_hit(found[one.n], one.score, question.terms, one.shares) for one in ranked]
 
 
 def _understood(db: sqlite3.Connection, query: str, now: float) -> Question:

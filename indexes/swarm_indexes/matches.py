@@ -17,7 +17,7 @@ from .dates import Span
 from .streams import STREAM_BITS
 from .tables import RANKED
 
-__all__ = ["DECAY", "POOL", "Matches", "Term", "match"]
+__all__ = ["DECAY", "POOL", "Matches", "Term", "best", "match", "passing"]
 
 DECAY = (1.0, 0.7, 0.5, 0.35, 0.25)
 """What a match one, two, three, four places away counts."""
@@ -205,7 +205,7 @@ def match(
         pool = pool | unsure
         spots |= _previous(db, spots)
     if unsure and (facets or within):
-        pool = pool - unsure | _allowed(db, unsure, facets, within, values)
+        pool = pool - unsure | passing(db, unsure, facets, within, values)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
     matched = [
         Term(term, _weight(count, total), {n: share**_EVEN for n, share in rows[term].items()})
@@ -238,6 +238,11 @@ def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[s
     for term, found in rows.items():
         for n, value in found.items():
             scores[n] -= idf[term] * value
+    return best(db, scores, k)
+
+
+def best(db: sqlite3.Connection, scores: dict[int, float], k: int) -> list[int]:
+    """The `k` best rows by score (lower is better), and those that tie with the last."""
     return _ordered(db, _lowest(scores, k))
 
 
@@ -281,9 +286,10 @@ def _previous(db: sqlite3.Connection, spots: dict[int, int]) -> dict[int, int]:
     return dict(db.execute(listed, (str(wanted),)))
 
 
-def _allowed(
+def passing(
     db: sqlite3.Connection, rows: Collection[int], facets: str, within: str, values: tuple[object, ...]
 ) -> set[int]:
+    """Those of `rows` for which `facets` and `within` hold, as in `match`."""
     listed = "IN (SELECT value FROM json_each(?))"
     given = str(list(rows))
     if not facets:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from swarm_ledger.errors import BadInput
 from swarm_ledger.ids import slugify
 
-__all__ = ["mentioned", "together"]
+__all__ = ["mentioned", "slug_of", "together"]
 
 _MENTION = re.compile(
     r"(?<![\w./@#-])(?:"
@@ -49,18 +49,19 @@ def together(entries: Iterable[Iterable[str]], entity: str) -> list[tuple[str, i
     for names in entries:
         slugs: dict[str, list[str]] = {}
         for name in names:
-            slugs.setdefault(_slug(name), []).append(name)
+            slugs.setdefault(slug_of(name), []).append(name)
         for slug, ways in slugs.items():
             counted[slug] += 1
             best = min(
                 [*ways, shown.get(slug, slug)], key=lambda name: (not name.startswith("entity-"), name == slug, name)
             )
             shown[slug] = best
-    counted.pop(_slug(entity), None)
+    counted.pop(slug_of(entity), None)
     return sorted(((shown[slug], number) for slug, number in counted.items()), key=lambda one: (-one[1], one[0]))
 
 
-def _slug(name: str) -> str:
+def slug_of(name: str) -> str:
+    """What the ways to name an entity have in common: its id, a path and the slug itself give one slug."""
     if name.startswith("entity-"):
         return name.split("-", 2)[-1]
     try:

@@ -11,10 +11,11 @@ import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import exp
+from math import exp, sqrt
 from typing import NamedTuple
 
 from .features import Candidate, Columns, Marks, asked_terms, of_numbers, of_texts
+from .hop import LIKELY, Hops, reason, together
 from .matches import Matches
 from .question import Question
 from .tables import RANKED
@@ -25,6 +26,11 @@ _CLOSE = 200
 """Of so many that are best without a look at their text, the text is looked at."""
 _LEAST = 1e-4
 """What a row beyond those that were looked at closely scores at most."""
+_FIRST, _HALVED = 0.6, 2
+"""How likely the best by the weights answers, beside entries that share entities with the best matches; and by how many
+places on it is half as likely."""
+_HOLDS = 4
+"""An entry that holds a share of the question's terms is meant with LIKELY times that share to this power."""
 
 
 class Weights(NamedTuple):
@@ -59,10 +65,7 @@ def featured(
 
     For mere words no text is looked at.
     """
-    listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
-    pool = [Candidate._make(row) for row in db.execute(listed, (str(matches.pool),))]
-    if len(pool) != len(matches.pool):
-        raise LookupError("postings of rows that there are not")  # IndexFile makes such tables anew
+    pool = _candidates(db, matches.pool)
     numbers = of_numbers(question, matches, pool)
     order = _order(pool, _values(numbers, model, len(pool)))
     close = [pool[place] for _, place in order[:_CLOSE]]
@@ -88,8 +91,23 @@ def featured(
     return close, found | of_texts(question, matches, close, seen, asking, found), rest
 
 
-def rank(db: sqlite3.Connection, question: Question, matches: Matches, k: int, model: Weights) -> list[Ranked]:
-    """The `k` best of the pool, best first; ties newest first, then by id."""
+def _candidates(db: sqlite3.Connection, rows: Sequence[int]) -> list[Candidate]:
+    listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
+    found = [Candidate._make(row) for row in db.execute(listed, (str(rows),))]
+    if len(found) != len(rows):
+        raise LookupError("postings of rows that there are not")  # IndexFile makes such tables anew
+    return found
+
+
+def rank(
+    db: sqlite3.Connection,
+    question: Question,
+    matches: Matches,
+    hops: Hops,
+    k: int,
+    model: Weights,
+) -> list[Ranked]:
+    """The `k` best of the pool and of `hops`, best first; ties newest first, then by id."""
     close, found, rest = featured(db, question, matches, model.features)
     if not close:
         return []
@@ -98,16 +116,59 @@ def rank(db: sqlite3.Connection, question: Question, matches: Matches, k: int, m
     offset = sum(weight * found[name][first] for name, weight in model.chance.items() if found.get(name))
     offset += model.chance["base"]
     slope = model.chance["slope"]
-    out = [
-        Ranked(close[place].n, _chance(slope * (value - best) + offset), _shares(found, place, model))
-        for value, place in order[:k]
-    ]
-    if k <= len(order):
+    if hops.rows:
+        weighed = [
+            (close[place], {**_shares(found, place, model), **_reasons(found["own_cover"][place], rank)})
+            for rank, (_, place) in enumerate(order)
+        ]
+        out = _joined(db, weighed, hops, _chance(offset), sqrt(matches.known * max(found["own_cover"])))[:k]
+    else:
+        out = [
+            Ranked(close[place].n, _chance(slope * (value - best) + offset), _shares(found, place, model))
+            for value, place in order[:k]
+        ]
+    if k <= len(out):
         return out
     low = min(out[-1].score, _LEAST)
-    known = {row.n for row in close} | {row.n for row in rest}
-    listed = [row.n for row in rest] + [n for n in matches.order if n not in known]
+    known = {one.n for one in out}
+    listed = [n for n in dict.fromkeys([*(row.n for row in rest), *matches.order]) if n not in known]
     return [*out, *(Ranked(n, low / (place + 2), {}) for place, n in enumerate(listed))][:k]
+
+
+def _joined(
+    db: sqlite3.Connection,
+    weighed: Sequence[tuple[Candidate, Mapping[str, float]]],
+    hops: Hops,
+    chance: float,
+    sure: float,
+) -> list[Ranked]:
+    """The rows `weighed`, with their shares, best first, and those of `hops`, by what both say of them.
+
+    No weights fit both, so what a row shares with the best matches counts beside its reciprocal rank among those that
+    were weighed, not beside its value: each is a reason to think that it is meant, independent of the others. A score
+    is the chance that one of them holds, times `sure`, how well the words of the question are matched at all. The less
+    of the best matches leads anywhere, the more it is such that the best has `chance`, its own by the weights.
+    """
+    there = {row.n for row, _ in weighed}
+    more = _candidates(db, [n for n in hops.rows if n not in there])
+    rows = [row for row, _ in weighed] + more
+    own = [shares["place"] + shares["cover"] for _, shares in weighed] + [0.0] * len(more)
+    values = [value + sum(hops.rows.get(row.n, {}).values()) for row, value in zip(rows, own, strict=True)]
+    order = _order(rows, values)
+    unit = hops.weight * sure + (1 - hops.weight) * chance / together(order[0][0])
+    out = []
+    for value, place in order:
+        parts = {f"hop {name}": part for name, part in hops.rows.get(rows[place].n, {}).items()}
+        if place < len(weighed):
+            parts = {**weighed[place][1], **parts}
+        shares = {name: round(part, 4) for name, part in parts.items()}
+        out.append(Ranked(rows[place].n, unit * together(value), shares))
+    return out
+
+
+def _reasons(cover: float, rank: int) -> dict[str, float]:
+    """What counts for a row that holds `cover` of the question's terms, `rank` places behind the best by weights."""
+    return {"place": reason(_FIRST * _HALVED / (_HALVED + rank)), "cover": reason(LIKELY * cover**_HOLDS)}
 
 
 def _values(columns: Columns, model: Mapping[str, float], rows: int) -> list[float]:

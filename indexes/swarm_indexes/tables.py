@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 
+from .hop import SCHEMA as MENTIONS
 from .streams import SCHEMA as STREAMS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "RANKED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
-APPLICATION, VERSION = 0x53574C58, 9
+APPLICATION, VERSION = 0x53574C58, 10
 _KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
 """The fields of rows.Row, in its order."""
 SCHEMA = f"""
 {STREAMS}
+{MENTIONS}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE file (n INTEGER PRIMARY KEY, path TEXT UNIQUE, version TEXT NOT NULL, flaw TEXT NOT NULL);
 CREATE TABLE entry (n INTEGER PRIMARY KEY, file INTEGER NOT NULL, {COLUMNS});
