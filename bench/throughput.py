@@ -8,10 +8,10 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from swarm.demo.recount import recount
-from swarm_ledger.env import Env
+from swarm_ledger.env import Disk, Env
 from swarm_ledger.git import environment
 from swarm_ledger.gitstore import GitStore
 
@@ -19,7 +19,7 @@ from . import fleet, ledgers, words
 from .baselines import LooseStore, OneAtATime, OneAtATimeUncompacted
 from .row import Context, Outcome
 
-__all__ = ["GROUP", "measure", "throughput"]
+__all__ = ["GROUP", "measure", "slow_disk", "throughput"]
 
 GROUP = "group commit"
 _SERIAL = "packs, one commit at a time"
@@ -31,6 +31,9 @@ _STORES: dict[str, Callable[[str, Env], GitStore]] = {
     _UNCOMPACTED: OneAtATimeUncompacted,
 }
 _TARGETS = {1: None, 16: 8.0, 64: 15.0}
+_SLOW_FSYNC_S = 0.004
+"""What is added to each fsync for a slow disk: about that of a usual consumer SSD."""
+
 _FILES = 5000
 _DAYS = 8
 """With 32 directories a day: 256 directories."""
@@ -40,7 +43,36 @@ _READS_A_SECOND = 4
 
 def throughput(context: Context) -> Outcome:
     """At 1, 16 and 64 processes; the cases take turns, and the median of the rounds counts."""
-    seconds, rounds = context.pick(6, 2), context.pick(3, 1)
+    return _compared(context, Disk(), _TARGETS, context.pick(3, 1))
+
+
+def slow_disk(context: Context) -> Outcome:
+    """The same at 16 and 64 on a disk whose fsync is simulated to take longer, for ours and the others alike."""
+    return _compared(context, SlowDisk(_SLOW_FSYNC_S), {16: None, 64: None}, 1)
+
+
+class SlowDisk(Disk):
+    """Does everything, and lets each fsync of the library's own files take `seconds` more; not those of SQLite."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def create(self, path: str, data: bytes, *, sync: bool = True) -> None:
+        """See Disk.create."""
+        super().create(path, data, sync=sync)
+        if sync:
+            time.sleep(self.seconds)
+
+    def sync_directory(self, path: str) -> None:
+        """See Disk.sync_directory."""
+        super().sync_directory(path)
+        time.sleep(self.seconds)
+
+
+def _compared(context: Context, disk: Disk, targets: Mapping[int, float | None], rounds: int) -> Outcome:
+    """Group commit against the others on `disk`; `targets`: number of processes → the ratio that is wanted."""
+    seconds = context.pick(6, 2)
+    added = f", {disk.seconds * 1e3:g} ms added to each fsync (simulated)" if isinstance(disk, SlowDisk) else ""
     origin = f"{context.directory}/throughput"
     swarm = ledgers.make(origin)
     ledgers.populate(swarm, _FILES, _DAYS)
@@ -48,7 +80,7 @@ def throughput(context: Context) -> Outcome:
     swarm.close()
     out = Outcome()
     cases: dict[str, dict[str, object]] = {}
-    for processes, target in _TARGETS.items():
+    for processes, target in targets.items():
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in [*_STORES, _LOOSE]}
         for round in range(rounds):
             for name in runs:
@@ -56,9 +88,9 @@ def throughput(context: Context) -> Outcome:
                 label = f"{processes} processes, {name}, round {round + 1} of {rounds}"
                 try:
                     if name == _LOOSE:
-                        runs[name].append(_measure_loose(copy, processes, seconds, label))
+                        runs[name].append(_measure_loose(copy, processes, seconds, label, disk))
                     else:
-                        runs[name].append(measure(copy, processes, seconds, label, _STORES[name]))
+                        runs[name].append(measure(copy, processes, seconds, label, _STORES[name], disk))
                 finally:
                     shutil.rmtree(copy)
         middle = {name: _median(found) for name, found in runs.items()}
@@ -70,13 +102,13 @@ def throughput(context: Context) -> Outcome:
             ratio = group["writes_per_s"] / max(found["writes_per_s"], 0.01)
             counts = target is not None and name in (_SERIAL, _LOOSE)
             out.add(
-                f"writes/s, {processes} processes, group commit against {name}",
+                f"writes/s, {processes} processes, group commit against {name}{added}",
                 f"{target:g}x" if counts else "shown",
                 f"{group['writes_per_s']:,.0f} / {found['writes_per_s']:,.0f} = {ratio:.1f}x",
                 ratio >= target if counts and target else None,
             )
         lost = sum(run["lost"] + run["duplicated"] + run["refused"] for name in _STORES for run in runs[name])
-        out.add(f"lost, twice or refused, {processes} processes", "0", f"{lost:.0f}", lost == 0)
+        out.add(f"lost, twice or refused, {processes} processes{added}", "0", f"{lost:.0f}", lost == 0)
     out.detail["cases"] = cases
     return out
 
@@ -87,13 +119,18 @@ def measure(
     seconds: float,
     label: str,
     store: Callable[[str, Env], GitStore] = GitStore,
+    disk: Disk | None = None,
 ) -> dict[str, float]:
-    """`processes` agents remember facts for `seconds`, and a reader recalls some times a second.
+    """`processes` agents remember facts for `seconds`, on `disk`, and a reader recalls some times a second.
 
     `writes_per_s` includes the time that the index needs to catch up at the end.
     """
+
+    def made(home: str, env: Env) -> GitStore:
+        return store(home, env._replace(disk=disk or env.disk))
+
     results = fleet.run(
-        label, [ledgers.writing(repository, seconds, store)] * processes + [_reader(repository, seconds)], seconds
+        label, [ledgers.writing(repository, seconds, made)] * processes + [_reader(repository, seconds)], seconds
     )
     writers, reader = results[:-1], results[-1]
     swarm = ledgers.open_with(repository)
@@ -135,7 +172,7 @@ def _reader(repository: str, seconds: float) -> fleet.Work:
     return work
 
 
-def _measure_loose(repository: str, processes: int, seconds: float, label: str) -> dict[str, float]:
+def _measure_loose(repository: str, processes: int, seconds: float, label: str, disk: Disk) -> dict[str, float]:
     home = f"{repository}/.git/swarm"
     _unpack(f"{home}/ledger.git")
 
@@ -144,7 +181,7 @@ def _measure_loose(repository: str, processes: int, seconds: float, label: str) 
 
         from swarm_ledger.ids import new_id, path_of
 
-        env = Env()
+        env = Env(disk=disk)
         store = LooseStore(home, env)
         text = b"x" * (ledgers.ENTRY_BYTES - 40)
 

@@ -12,12 +12,13 @@ from .safety import safety
 from .size import disk, scale, start
 from .table import load
 from .table import main as measure
-from .throughput import throughput
+from .throughput import slow_disk, throughput
 
 __all__ = ["main"]
 
 ROWS: dict[str, Row] = {
     "throughput": throughput,
+    "slow-disk": slow_disk,
     "plain-git": plain_git,
     "latency": latency,
     "safety": safety,

@@ -25,7 +25,7 @@ from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known", "digests", "is_active"]
 
-_APPLICATION, _VERSION = 0x53574556, 5
+_APPLICATION, _VERSION = 0x53574556, 6
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
@@ -35,6 +35,7 @@ CREATE INDEX fact_key ON fact (key) WHERE key IS NOT NULL;
 CREATE TABLE cited (fact INTEGER, nth INTEGER, kind TEXT, digest TEXT, path TEXT, data TEXT);
 CREATE INDEX cited_fact ON cited (fact);
 CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
+CREATE TABLE recent (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
 CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first INTEGER, last INTEGER, exact INTEGER,
     why TEXT, PRIMARY KEY (digest, source)) WITHOUT ROWID;
@@ -59,11 +60,17 @@ _LIKE = 8
 _COMMON = 100
 """What more facts than this share tells nothing of them."""
 
+_RECENT = 1500
+"""So many rows of sketches are kept apart: each would else be written with a page of its own of a large table."""
+
 _SHARING = " UNION ALL ".join(
-    [f"SELECT fact FROM (SELECT fact FROM sketch WHERE h = ? LIMIT {_COMMON})"] * KEPT  # noqa: S608 - our own words
+    f"SELECT fact FROM (SELECT fact FROM {table} WHERE h = ?{number} LIMIT {_COMMON})"  # noqa: S608 - our own words
+    for table in ("sketch", "recent")
+    for number in range(1, KEPT + 1)
 )
-_ALIKE = f"""SELECT path FROM (SELECT fact, count(*) AS shared FROM ({_SHARING}) GROUP BY fact HAVING shared >= ?)
-JOIN fact ON n = fact ORDER BY shared DESC LIMIT {_LIKE}"""  # noqa: S608
+_ALIKE = f"""SELECT path FROM (
+    SELECT fact, count(*) AS shared FROM ({_SHARING}) GROUP BY fact HAVING shared >= ?{KEPT + 1}
+) JOIN fact ON n = fact ORDER BY shared DESC LIMIT {_LIKE}"""  # noqa: S608
 
 
 class Fact(NamedTuple):
@@ -236,7 +243,7 @@ class FactIndex:
         """Begin anew: all of it comes back from the ledger and the code."""
 
         def work(db: sqlite3.Connection) -> None:
-            for table in ("meta", "cited", "sketch", "fact", "blob", "verdict", "tree"):
+            for table in ("meta", "cited", "sketch", "recent", "fact", "blob", "verdict", "tree"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
         self._write(work, waits=True)
@@ -273,10 +280,14 @@ class FactIndex:
         if changes.complete:
             db.execute("DELETE FROM cited")
             db.execute("DELETE FROM sketch")
+            db.execute("DELETE FROM recent")
             db.execute("DELETE FROM fact")
         for change in changes.changes:
             if change.path.startswith(("facts/", "reflections/")):
                 _take_in(db, change)
+        if db.execute("SELECT count(*) FROM recent").fetchone()[0] > _RECENT:
+            db.execute("INSERT INTO sketch SELECT h, fact FROM recent")
+            db.execute("DELETE FROM recent")
         db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?), ('tip', ?)", (changes.mark, changes.commit))
         db.execute("COMMIT")
 
@@ -296,7 +307,9 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
     old = db.execute("SELECT n, sketch FROM fact WHERE path = ?", (change.path,)).fetchone()
     if old:
         db.execute("DELETE FROM cited WHERE fact = ?", old[:1])
-        db.executemany("DELETE FROM sketch WHERE h = ? AND fact = ?", [(h, old[0]) for h in array("I", old[1])])
+        few_before = [(h, old[0]) for h in array("I", old[1])]
+        db.executemany("DELETE FROM sketch WHERE h = ? AND fact = ?", few_before)
+        db.executemany("DELETE FROM recent WHERE h = ? AND fact = ?", few_before)
         db.execute("DELETE FROM fact WHERE n = ?", old[:1])
     id = id_of(change.path)
     if change.version is None or id is None:
@@ -321,7 +334,7 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         "INSERT INTO fact (path, id, title, by_, at, key, since, until, active, sketch) VALUES (?,?,?,?,?,?,?,?,?,?)",
         (*values, array("I", few).tobytes()),
     ).lastrowid
-    db.executemany("INSERT INTO sketch VALUES (?, ?)", [(h, n) for h in few])
+    db.executemany("INSERT INTO recent VALUES (?, ?)", [(h, n) for h in few])
     citations = fields.get("citations")
     db.executemany(
         "INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)",

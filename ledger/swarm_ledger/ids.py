@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 from .errors import BadInput
@@ -226,6 +227,7 @@ def _check_slug(slug: str) -> str:
     return slug
 
 
+@lru_cache(maxsize=16)
 def _dated(id: str) -> tuple[str, date, str] | None:
     """(kind, day, random part) of a dated id; None for any other and for a day that does not exist."""
     match = _DATED.fullmatch(id)
