@@ -31,11 +31,11 @@ POOL = 100
 _POOL_FOR_WORDS = 50
 """The same where no question is asked: what stands around a match then moves it by less."""
 
-_HEAVY = 300
-"""Of so many that weigh most by their terms, or a few more, the best by BM25 are taken, where rows are many."""
+_HEAVY = 150
+"""Of so many that weigh most by their terms, or a few more, the best by BM25 are taken, where rows are many.
 
-_HEAVY_FOR_WORDS = 150
-"""The same where no question is asked; the first ten are then those that a look at every row gives."""
+The first ten are then those that a look at every row gives.
+"""
 
 _EVEN = 0.7
 """The exponent of a match: under 1, a long text that holds a term counts more beside a short one than BM25F has it."""
@@ -181,9 +181,7 @@ def match(
         few = holding(db, facets, _NARROW) if facets else _NARROW
         allowed = few if few < _NARROW else total
         narrow = {term: facets for term, count in known.items() if allowed < count}
-        heavy = heaviest(
-            db, known, total, allowed, facets, within, values, max(k, _HEAVY if context else _HEAVY_FOR_WORDS)
-        )
+        heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
         rows = shares_among(db, idf, heavy, narrow)
         size = POOL if context else _POOL_FOR_WORDS
         order = _best(db, rows, idf, max(k, size))
