@@ -50,12 +50,14 @@ def test_what_holds_all_words_comes_before_what_shares_most(ledger: Any, index: 
 
 
 def test_an_entity_is_followed_by_all_its_names(ledger: Any, index: Fts5Index) -> None:
-    """Listed by id, mentioned as a path or as an issue, by the names that its page has; the page is no mention."""
+    """Listed by id, cited, mentioned as a path or an issue, by the names that its page has; that page is no mention."""
     ledger.put("entity", "src/net.py", id="entity-file-src-net-py", aliases=["src/http.py"])
     match = ledger.log("jitter was added to retries in src/http.py", room="a")
     listed = ledger.log("sockets stay open", room="b", entities=["entity-file-src-net-py"])
     named = ledger.log("see src/net.py", room="c")
     assert {hit.id for hit in index.search("jitter retries")} == {match, listed, named}
+    cites = ledger.fact("Sockets", "They are closed late.", citations=[{"path": "src/net.py", "lines": "1-2"}])
+    assert {hit.id for hit in index.search("jitter retries")} == {match, listed, named, cites}
     first = ledger.log("the build is red, #12", room="d")
     second = ledger.fact("Flaky clock", "closes #12")
     assert [hit.id for hit in index.search("build red")] == [first, second]

@@ -172,3 +172,17 @@ def test_contested_facts_come_behind_one_that_nobody_contests(repository: Path, 
     assert hits[0]["id"] == next(id for id in before if id != one)
     assert {hit["id"]: hit["standing"]["rivals"] for hit in hits[1:]} == {one: [two], two: [one]}
     assert [hit["shares"].get("contested") for hit in hits] == [None, -0.7, -0.7]
+
+
+def test_explain_names_what_leads_to_a_hit(repository: Path, run: Run) -> None:
+    """An entry with none of the words, by the file that it and the match mention; without a match there is no way."""
+    run("log", "--as=ada", "The retry policy doubles its delay: src/client.py")
+    run("log", "--as=bob", "src/client.py closes its sockets late")
+    lines = run("recall", "--explain", "retry policy").out.splitlines()
+    assert lines[-1] == "   hop src-client-py +0.51"
+    assert "place +0.92" in lines[-4]
+    found = [json.loads(line) for line in run("recall", "--json", "retry policy").out.splitlines()]
+    assert found[1]["shares"] == {"hop src-client-py": 0.5108}
+    assert 0 < found[1]["score"] < found[0]["score"] < 1
+    assert run("recall", "--min-score", "0.6", "retry policy").out.count("src/client.py") == 1
+    assert run("recall", "zebra crossing").out == "nothing found.\n"
