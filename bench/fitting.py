@@ -18,8 +18,18 @@ _RIDGE = 10.0
 _STEPS = 400
 FOR_CHANCE = ("known", "own_cover")
 """Features that rank nothing, but say whether there is an answer."""
-_CHANCE = ("known", "own_cover", "terms_asked_before", "author", "author_length", "time", "when_asked", "place_asked")
-"""Features of the best hit that say whether there is an answer at all."""
+_CHANCE = (
+    "known",
+    "own_cover",
+    "terms_asked_before",
+    "author",
+    "author_length",
+    "time",
+    "when_asked",
+    "place_asked",
+    "meaning",
+)
+"""Features of the best hit that say whether there is an answer at all; what a ranking has not is left out."""
 
 Array = Any
 
@@ -67,7 +77,8 @@ def fit(names: Sequence[str], given: Sequence[Sample]) -> dict[str, float]:
 def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sample]) -> dict[str, float]:
     """The calibration: how far below the best a hit is, and what the best is like, as the logit of its chance."""
     order = np.array([weights[name] for name in names])
-    columns = [list(names).index(name) for name in _CHANCE]
+    telling = [name for name in _CHANCE if name in names]
+    columns = [list(names).index(name) for name in telling]
     seen, good = [], []
     for one in given:
         if not len(one.good):
@@ -85,7 +96,7 @@ def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sam
         slope = rows.T @ (chance - wanted) + 1e-3 * found
         curve = (rows * (chance * (1 - chance))[:, None]).T @ rows + 1e-3 * np.eye(rows.shape[1])
         found -= np.linalg.solve(curve, slope)
-    keys = ("slope", *_CHANCE, "base")
+    keys = ("slope", *telling, "base")
     return {name: round(float(value), 3) for name, value in zip(keys, found, strict=True)}
 
 

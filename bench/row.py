@@ -16,6 +16,8 @@ class Context:
     quick: bool
     data: str = ""
     """A file to measure with, where the rows are of one."""
+    embedder: str = ""
+    """The directory of a sentence-transformers model, to measure with it too."""
 
     def pick(self, full: int, quick: int) -> int:
         """`full`, or `quick` where a rough answer will do."""

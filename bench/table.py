@@ -47,6 +47,7 @@ def main(
     parser.add_argument("--dir", help="measure in this directory (default: the temporary directory, if on a disk)")
     if data:
         parser.add_argument("--data", required=True, metavar="FILE", help="conversations in LoCoMo's JSON shape")
+        parser.add_argument("--embedder", metavar="DIR", help="measure with this sentence-transformers model too")
     options = parser.parse_args()
     base = options.dir or machine.roomy_directory()
     commit = _commit()
@@ -66,7 +67,8 @@ def main(
             began = time.monotonic()
             work = f"{directory}/{row}"
             os.makedirs(work)
-            outcome = rows[row](Context(work, options.quick, os.path.abspath(options.data) if data else ""))
+            given = (os.path.abspath(options.data), options.embedder or "") if data else ()
+            outcome = rows[row](Context(work, options.quick, *given))
             shutil.rmtree(work)
             report["rows"][row] = {**outcome.as_json(), "seconds": round(time.monotonic() - began, 1)}
             _save(options.json, report)

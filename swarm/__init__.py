@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from swarm_indexes.embedder import Embedder as Embedder
     from swarm_indexes.filters import Filters as Filters
     from swarm_indexes.hits import Hit as Hit
+    from swarm_indexes.sentences import SentenceModel as SentenceModel
     from swarm_ledger.env import Env as Env
     from swarm_ledger.errors import BadInput as BadInput
     from swarm_ledger.errors import Busy as Busy
@@ -48,6 +50,7 @@ __all__ = [
     "Changed",
     "Conflict",
     "Damaged",
+    "Embedder",
     "Env",
     "Expired",
     "Fenced",
@@ -63,6 +66,7 @@ __all__ = [
     "Refused",
     "Retracted",
     "Revision",
+    "SentenceModel",
     "Shown",
     "Standing",
     "Status",
@@ -83,8 +87,10 @@ _HOMES = {
     "swarm.deltas": ("Changed",),
     "swarm.owning": ("Granted",),
     "swarm.reader": ("Held", "Reader", "Retracted", "Revision", "Shown"),
+    "swarm_indexes.embedder": ("Embedder",),
     "swarm_indexes.filters": ("Filters",),
     "swarm_indexes.hits": ("Hit",),
+    "swarm_indexes.sentences": ("SentenceModel",),
     "swarm_ledger.env": ("Env",),
     "swarm_ledger.standing": ("Standing",),
     "swarm_ledger.errors": (

@@ -23,6 +23,7 @@ from .record import Record
 from .session import Member, Session, Sessions
 
 if TYPE_CHECKING:
+    from swarm_indexes.embedder import Embedder
     from swarm_indexes.protocol import LexicalIndex
 
     from .agent import Agent
@@ -50,13 +51,21 @@ class Status(NamedTuple):
     """Of what `me` has read, the entries that changed since; None is one that is gone."""
     contested: Mapping[str, tuple[str, ...]]
     """Key → the active facts that give it values for the same time."""
+    embedder: str | None
+    """The model that ranks by meaning too, where there is one."""
 
 
 class Swarm:
     """One ledger, seen from one directory. A context manager; `close` releases what it holds open."""
 
     def __init__(
-        self, store: Store, place: Place, cwd: str, env: Env | None = None, index: LexicalIndex | None = None
+        self,
+        store: Store,
+        place: Place,
+        cwd: str,
+        env: Env | None = None,
+        index: LexicalIndex | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         """For those who bring a store of their own, or another search engine; others use `open`."""
         self.store = store
@@ -68,6 +77,7 @@ class Swarm:
         self.progress: Callable[[int, int], None] = lambda done, total: None
         """Told (done, of how many) now and then while the search index takes in much."""
         self._index: LexicalIndex | None = index
+        self.embedder = embedder
         self._facts: FactIndex | None = None
         self._evidence: Evidence | None = None
         self._head: object = None
@@ -90,14 +100,24 @@ class Swarm:
         return cls.open(path, home, env)
 
     @classmethod
-    def open(cls, path: str = ".", home: str | None = None, env: Env | None = None) -> Swarm:
-        """Open the ledger of the repository that `path` is in. Raises NotFound where there is none yet."""
+    def open(
+        cls,
+        path: str = ".",
+        home: str | None = None,
+        env: Env | None = None,
+        *,
+        embedder: Embedder | None = None,
+    ) -> Swarm:
+        """Open the ledger of the repository that `path` is in. Raises NotFound where there is none yet.
+
+        With an `embedder`, such as swarm_indexes.sentences.SentenceModel, recall ranks by meaning too.
+        """
         from swarm_ledger.gitstore import GitStore
 
         env = env or Env()
         cwd = os.path.abspath(path)
         place = require_ledger(cwd, home)
-        return cls(GitStore(place.home, env), place, cwd, env)
+        return cls(GitStore(place.home, env), place, cwd, env, embedder=embedder)
 
     def join(self, name: str, role: str | None = None) -> Agent:
         """A fresh session for the agent `name`, who is the agent of this worktree from here on.
@@ -132,7 +152,8 @@ class Swarm:
         if self._index is None:
             from swarm_indexes.lexical import Fts5Index
 
-            self._index = Fts5Index(f"{self.place.home}/index/lexical.db", self.store, self.env)
+            path = f"{self.place.home}/index/lexical.db"
+            self._index = Fts5Index(path, self.store, self.env, embedder=self.embedder)
             self._index.progress = self.progress
         return self._index
 
@@ -190,6 +211,7 @@ class Swarm:
             session,
             stale,
             self._contested(),
+            self.embedder.name if self.embedder else None,
         )
 
     @property

@@ -1,7 +1,7 @@
 """What is known of an entry when a question is asked, as named numbers from about 0 to 1.
 
-They are of three views: words (its own, those around it, those of its stream), time, and who and what it names. None
-knows the question's subject, none is special to one kind of text.
+They are of three views: words (its own, those around it, those of its stream), time, and who and what it names; and,
+where there is an embedder, of what it means. None knows the question's subject, none is special to one kind of text.
 """
 
 from __future__ import annotations
@@ -152,6 +152,7 @@ def of_numbers(question: Question, matches: Matches, rows: Sequence[Candidate]) 
         "subject": [float(row.by == question.subject) for row in rows] if question.subject and not one else [],
         "around_of_few": around if len(question.terms) <= _FEW else [],
         "time": [closeness(row.moment, question.spans) for row in rows] if question.spans else [],
+        "meaning": [matches.near.of(row.n) for row in rows] if matches.near else [],
     }
 
 

@@ -7,6 +7,7 @@ imports light modules of the standard library only; YAML is read when entries ar
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,10 +26,14 @@ from .question import Question, understand
 from .ranking import Weights, featured, rank, weights
 from .syntax import is_formal
 from .tables import APPLICATION, RANKED, SCHEMA, VERSION, meta
-from .terms import clean, facet, facet_values
+from .terms import clean, facet, facet_values, query_terms
 
 if TYPE_CHECKING:
     from swarm_ledger.store import Store
+
+    from .embedder import Embedder
+    from .matches import Matches
+    from .meaning import Meanings
 
 __all__ = ["TERMS", "Filters", "Fts5Index", "Hit"]
 
@@ -47,14 +52,27 @@ _MENTIONING = 1000
 class Fts5Index:
     """The index of `store` in the file `path`, for the threads of a process. Other processes may use the file too."""
 
-    def __init__(self, path: str, store: Store, env: Env | None = None, model: Weights | None = None) -> None:
-        """`model` ranks instead of the weights that come with the package."""
+    def __init__(
+        self,
+        path: str,
+        store: Store,
+        env: Env | None = None,
+        model: Weights | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        """`model` ranks instead of the weights that come with the package.
+
+        With an `embedder`, what an entry means counts too; its vectors are kept beside the file.
+        """
         self._store = store
-        self._model = model
+        self._model = model or weights(embedder is not None)
         self._env = env or Env()
+        self._embedder = embedder
+        self._meanings: Meanings | None = None
+        self._directory = os.path.dirname(os.path.abspath(path))
         self._file = IndexFile(path, SCHEMA, APPLICATION, VERSION, self._env)
         self.progress: Callable[[int, int], None] = lambda done, total: None
-        """Told (files taken in, of how many) now and then while much is taken in."""
+        """Told (files taken in, or texts embedded, of how many) now and then while there are many."""
         self.terms_left_out = 0
         """How many distinct terms of the last query were beyond `TERMS` and not searched for."""
 
@@ -81,9 +99,12 @@ class Fts5Index:
             fresh.progress = self.progress
             try:
                 fresh.catch_up()
-                return fresh._file.run(lambda db: int(meta(db, "entries") or 0))
+                entries = fresh._file.run(lambda db: int(meta(db, "entries") or 0))
             finally:
                 fresh.close()
+        if self._embedder:
+            self._up_to_date(self._take_in_meanings)
+        return entries
 
     def search(self, query: str, filters: Filters = EVERYTHING, *, k: int = 10) -> list[Hit]:
         """The `k` best entries for `query`, best first; ties newest first, then by id.
@@ -93,22 +114,27 @@ class Fts5Index:
         Without a term (nothing but stop words) the filters, or a time that the query speaks of, decide alone, newest
         first; so does such a time where no word matches. A query in the query language (see syntax.is_formal and
         `language`) has conditions of its own. Raises BadInput where there is neither, or where that language has no
-        such time or value, and what `catch_up` raises.
+        such time or value, and what `catch_up` and the embedder raise.
         """
         if k < 1:
             raise BadInput(f"k: {k} is not a number of hits; ask for 1 or more.")
         equal, span = filters.equal(), filters.span()
         k = min(k, 1 << 30)
+        worded = bool(query_terms(query, 1)[0])  # else nothing ranks, and no model needs to be loaded
 
         def work(db: sqlite3.Connection) -> list[Hit]:
+            if worded:
+                self._take_in_meanings(db)
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
+            if worded:
+                self._take_in_meanings(db)  # what was written meanwhile
             words, formal = _parsed(db, query, self._env.now())
             question = _understood(db, words, self._env.now())
             self.terms_left_out = question.left_out
             conditions = {field: _condition(db, field, value) for field, value in equal.items()}
             facets = "".join(f"{condition} AND " for condition in conditions.values())
             where = _both(_during(span), formal)
-            hits = _ranked(db, question, facets, where, span, k, self._model or weights()) if question.terms else []
+            hits = self._ranked(db, words, question, facets, where, span, k) if question.terms else []
             if not hits and (question.spans or not question.terms):
                 if not span and question.spans:
                     where = _both(where, _during(question.spans[0]))
@@ -130,21 +156,10 @@ class Fts5Index:
         """((room, ref), features) of each entry that is looked at closely for `query`, in no order: to fit weights."""
 
         def work(db: sqlite3.Connection) -> list[tuple[tuple[str, str], dict[str, float]]]:
+            self._take_in_meanings(db)
             question = _understood(db, query, self._env.now())
-            total = int(meta(db, "entries") or 0)
-            matches = match(
-                db,
-                question.terms,
-                total,
-                "",
-                "",
-                (),
-                1,
-                context=question.asks,
-                spans=question.spans,
-                author=question.subject,
-            )
-            close, columns, _ = featured(db, question, matches, (self._model or weights()).features)
+            matches = self._matches(db, query, question)
+            close, columns, _ = featured(db, question, matches, self._model.features)
             said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
             return [
                 (said[row.n], {name: column[place] for name, column in columns.items() if column})
@@ -194,6 +209,8 @@ class Fts5Index:
     def close(self) -> None:
         """Release the descriptors."""
         self._file.close()
+        if self._meanings:
+            self._meanings.close()
 
     def _up_to_date(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         def caught_up(db: sqlite3.Connection) -> _T:
@@ -201,6 +218,60 @@ class Fts5Index:
             return work(db)
 
         return self._file.run(caught_up)
+
+    def _ranked(
+        self,
+        db: sqlite3.Connection,
+        words: str,
+        question: Question,
+        facets: str,
+        where: _Where,
+        span: tuple[float, float] | None,
+        k: int,
+    ) -> list[Hit]:
+        within = _within(db, where) if where.sql else ""
+        matches = self._matches(db, words, question, facets, within, where.values, k)
+        seeds = best(db, {n: -matches.own[n] for n in matches.pool if n in matches.own}, SEEDS)[:SEEDS]
+        held = hops(db, seeds, span, lambda rows: passing(db, rows, facets, within, where.values))
+        ranked = rank(db, question, matches, held, k, self._model)
+        listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
+        found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in ranked]),))}
+        return [to_hit(found[one.n], one.score, question.terms, one.shares) for one in ranked]
+
+    def _matches(
+        self,
+        db: sqlite3.Connection,
+        words: str,
+        question: Question,
+        facets: str = "",
+        within: str = "",
+        values: tuple[object, ...] = (),
+        k: int = 1,
+    ) -> Matches:
+        return match(
+            db,
+            question.terms,
+            int(meta(db, "entries") or 0),
+            facets,
+            within,
+            values,
+            k,
+            context=question.asks,
+            spans=question.spans,
+            author=question.subject,
+            near=self._meanings.near(words) if self._meanings else None,
+        )
+
+    def _take_in_meanings(self, db: sqlite3.Connection) -> None:
+        """Where there is an embedder, have what it makes of every entry."""
+        if self._embedder is None:
+            return
+        if self._meanings is None:
+            from .meaning import Meanings
+
+            self._meanings = Meanings(self._directory, self._embedder, self._env)
+        self._meanings.progress = self.progress
+        self._meanings.take_in(db)
 
     def _check(self, db: sqlite3.Connection) -> list[str]:
         found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -321,37 +392,6 @@ def _newest(
             values.append(conditions[field])
     order = "ORDER BY moment DESC, id, entry.n LIMIT ?"
     return fetch(db, f"{' AND '.join(where)} {order}", (*values, k))
-
-
-def _ranked(
-    db: sqlite3.Connection,
-    question: Question,
-    facets: str,
-    where: _Where,
-    span: tuple[float, float] | None,
-    k: int,
-    model: Weights,
-) -> list[Hit]:
-    within = _within(db, where) if where.sql else ""
-    total = int(meta(db, "entries") or 0)
-    matches = match(
-        db,
-        question.terms,
-        total,
-        facets,
-        within,
-        where.values,
-        k,
-        context=question.asks,
-        spans=question.spans,
-        author=question.subject,
-    )
-    seeds = best(db, {n: -matches.own[n] for n in matches.pool if n in matches.own}, SEEDS)[:SEEDS]
-    held = hops(db, seeds, span, lambda rows: passing(db, rows, facets, within, where.values))
-    ranked = rank(db, question, matches, held, k, model)
-    listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
-    found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in ranked]),))}
-    return [to_hit(found[one.n], one.score, question.terms, one.shares) for one in ranked]
 
 
 def _understood(db: sqlite3.Connection, query: str, now: float) -> Question:

@@ -10,12 +10,15 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection
 from math import log
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .coordination import frequency, heaviest, holding, idf_of, shares, shares_among
 from .dates import Span
 from .streams import STREAM_BITS
 from .tables import RANKED
+
+if TYPE_CHECKING:
+    from .meaning import Near
 
 __all__ = ["DECAY", "POOL", "Matches", "Term", "best", "match", "passing"]
 
@@ -49,6 +52,8 @@ _FEW_FOR_WORDS = 300
 _CLOSE = 400
 """Of how many rows, or those that tie, all features are looked at; others follow by the matches around them."""
 _REACH = len(DECAY) - 1
+_NEAREST = 20
+"""How many of the rows that are nearest to a question in meaning are looked at whatever their words."""
 _DATED, _AUTHORED = 100, 400
 """How many rows of a time that a question speaks of, and by the agent whom it names, are looked at at most."""
 
@@ -85,6 +90,8 @@ class Matches:
                 self.own[n] += share * value
                 self.cover[n] += share
         self.at = {spot: n for n, spot in spots.items()}
+        self.near: Near | None = None
+        """How near the rows are to the question in meaning, where there is an embedder."""
         self._windows, self._upto = self._around()
 
     def window(self, n: int) -> tuple[float, float]:
@@ -161,17 +168,19 @@ def match(
     context: bool,
     spans: Collection[Span] = (),
     author: str = "",
+    near: Near | None = None,
 ) -> Matches:
     """The matches of `terms` among those of the `total` entries for which `facets` and `within` hold.
 
     Those two are as coordination.heaviest takes them, `within` as its condition.
     With `context`, what only stands beside a match is in the pool too, and what is of the times of
-    `spans` or by `author`.
+    `spans`, by `author` or `near` to the question in meaning.
     """
     counts = {term: frequency(db, term) for term in terms}
     known = {term: count for term, count in counts.items() if count}
     idf = {term: idf_of(count, total) for term, count in known.items()}
     order: list[int] = []
+    nearest: set[int] = set()
     if sum(counts.values()) <= (_FEW if context else _FEW_FOR_WORDS):
         rows = {term: shares(db, term, idf[term], None) for term in known}
         pool = {n for found in rows.values() for n in found}
@@ -197,7 +206,9 @@ def match(
     if context:
         beside = _neighbours(db, {n: spots[n] for n in pool if n in spots}, _REACH)
         spots |= {n: spot for spot, n in beside.items()}
-        then = _during(db, spans) | _by(db, author)
+        if near:
+            nearest = _nearest(db, near, facets, within, values)
+        then = _during(db, spans) | _by(db, author) | nearest
         spots |= _spots(db, then)
         unsure = unsure | (set(beside.values()) | then) - pool
         pool = pool | unsure
@@ -210,9 +221,10 @@ def match(
         for term, count in known.items()
     ]
     matches = Matches(matched, pool, spots, order, absent)
+    matches.near = near
     if len(pool) > _CLOSE and not order:
         scores = {n: -matches.window(n)[0] for n in pool}
-        matches.pool = list(_lowest(scores, _CLOSE))
+        matches.pool = list(_lowest(scores, _CLOSE).keys() | nearest & pool)
         if k > _CLOSE:
             matches.order = _ordered(db, scores)
     return matches
@@ -228,6 +240,17 @@ def _by(db: sqlite3.Connection, author: str) -> set[int]:
     """The newest rows by `author`."""
     listed = "SELECT n FROM entry WHERE by_ = ? ORDER BY moment DESC, n LIMIT ?"
     return {n for (n,) in db.execute(listed, (author, _AUTHORED))} if author else set()
+
+
+def _nearest(db: sqlite3.Connection, near: Near, facets: str, within: str, values: tuple[object, ...]) -> set[int]:
+    """The rows nearest in meaning of those for which `facets` and `within` hold."""
+    found: list[int] = []
+    for part in near.nearest():
+        held = passing(db, part, facets, within, values) if facets or within else set(part)
+        found += (n for n in part if n in held)
+        if len(found) >= _NEAREST:
+            break
+    return set(found[:_NEAREST])
 
 
 def _best(db: sqlite3.Connection, rows: dict[str, dict[int, float]], idf: dict[str, float], k: int) -> list[int]:

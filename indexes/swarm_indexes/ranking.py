@@ -50,10 +50,11 @@ class Ranked(NamedTuple):
     """Feature → its part of the value; what had no part is left out."""
 
 
-@lru_cache(maxsize=1)
-def weights() -> Weights:
-    """The weights that come with the package."""
-    with open(os.path.join(os.path.dirname(__file__), "weights.json"), encoding="utf-8") as file:
+@lru_cache(maxsize=2)
+def weights(meaning: bool = False) -> Weights:
+    """The weights that come with the package; with `meaning` those for ranking with an embedder."""
+    name = "weights_meaning.json" if meaning else "weights.json"
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         data = json.load(file)
     return Weights(data["features"], data["chance"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from hashlib import blake2b
 from typing import NamedTuple
 
 from swarm_ledger import ids, logbook
@@ -41,6 +42,8 @@ class Row(NamedTuple):
     entities: str
     marks: bytes
     """What the text shows on its face, see features.Marks."""
+    digest: int
+    """Of title and body: what was computed from a text is known by it."""
     title: str
     body: str
     names: str
@@ -183,6 +186,7 @@ def _row(
         superseded_by=_lines(superseded_by),
         entities=_lines(entities),
         marks=marks(f"{title}\n{body}" if title else body).noted(),
+        digest=int.from_bytes(blake2b(f"{title}\n{body}".encode(), digest_size=8).digest(), "big", signed=True),
         title=title,
         body=body,
         names=named,

@@ -9,8 +9,8 @@ from .streams import SCHEMA as STREAMS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "RANKED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
-APPLICATION, VERSION = 0x53574C58, 10
-_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks"
+APPLICATION, VERSION = 0x53574C58, 11
+_KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks, digest"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
 """The fields of rows.Row, in its order."""
@@ -20,7 +20,7 @@ SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE file (n INTEGER PRIMARY KEY, path TEXT UNIQUE, version TEXT NOT NULL, flaw TEXT NOT NULL);
 CREATE TABLE entry (n INTEGER PRIMARY KEY, file INTEGER NOT NULL, {COLUMNS});
-CREATE INDEX entry_ranked ON entry (n, id, by_, moment, marks);
+CREATE INDEX entry_ranked ON entry (n, id, by_, moment, marks, digest);
 CREATE INDEX entry_file ON entry (file);
 CREATE INDEX entry_id ON entry (id);
 CREATE INDEX entry_moment ON entry (moment);
@@ -31,7 +31,7 @@ CREATE VIRTUAL TABLE words USING fts5
 """
 
 RANKED = "entry INDEXED BY entry_ranked"
-"""Where to read n, id, by_, moment and marks of many entries: the rows themselves are as long as their texts."""
+"""Where to read n, id, by_, moment, marks and digest of many entries: their rows are as long as their texts."""
 
 
 def meta(db: sqlite3.Connection, key: str) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from swarm.api import Swarm
     from swarm.progress import Progress
     from swarm.reader import Reader
+    from swarm_indexes.embedder import Embedder
     from swarm_ledger.gitstore import GitStore
 
 __all__ = ["Call", "Verb", "parse", "parser_of", "text_of"]
@@ -101,6 +102,21 @@ class Call:
         return home
 
     @property
+    def embedder(self) -> Embedder | None:
+        """The model that the environment names, to rank by meaning too. Raises BadInput for a relative path."""
+        directory = os.environ.get("SWARM_EMBEDDER")
+        if not directory:
+            return None
+        if not os.path.isabs(directory):
+            raise BadInput(
+                f"SWARM_EMBEDDER is {directory!r}, which would be another place in each directory; "
+                "set it to a model's path from /, or unset it."
+            )
+        from swarm_indexes.sentences import SentenceModel
+
+        return SentenceModel(directory)
+
+    @property
     def cwd(self) -> str:
         """The current directory. Raises NotFound where somebody deleted it."""
         try:
@@ -114,7 +130,7 @@ class Call:
         if self._swarm is None:
             from swarm.api import Swarm
 
-            self._swarm = Swarm.open(self.cwd, self.home)
+            self._swarm = Swarm.open(self.cwd, self.home, embedder=self.embedder)
             if sys.stderr.isatty():
                 self._swarm.progress = self._indexing
             if self.name is not None:
@@ -127,7 +143,7 @@ class Call:
             from swarm.progress import Progress
 
             self._progress = Progress(sys.stderr, "indexing", total)
-        self._progress.update(done, f"{done:,} of {total:,} files")
+        self._progress.update(done, f"{done:,} of {total:,}")
         if done == total:
             self._progress.close()
             self._progress = None

@@ -90,6 +90,8 @@ def run(call: Call) -> int:
         if options.explain and hit.shares:
             parts = sorted(hit.shares.items(), key=lambda part: -abs(part[1]))
             say(f"   {', '.join(f'{name} {share:+.2f}' for name, share in parts)}")
+    if options.explain and call.swarm.embedder and not call.json:
+        say(f"meaning by {call.swarm.embedder.name}")
     if not hits and not call.json:
         say("nothing good: no entry answers with that chance." if options.min_score else "nothing found.")
     if not hits and (meant := call.swarm.index.did_you_mean(query)):

@@ -43,12 +43,15 @@ def run(call: Call) -> int:
                 "stale": dict(status.stale),
                 "contested": {key: list(ids) for key, ids in status.contested.items()},
                 "view": view,
+                "embedder": status.embedder,
             }
         )
         return 0
     say(f"ledger   {status.ledger}")
     say(f"tip      {short(status.tip) if status.tip else 'no commit yet'}")
     say("entries  " + (", ".join(counted(number, kind) for kind, number in status.entries.items()) or "none yet"))
+    if status.embedder:
+        say(f"embedder {status.embedder}")
     for one in status.agents:
         role = f", {one.role}" if one.role else ""
         how = "" if one.joined else " (by --as)"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm_indexes import intake
+from swarm_indexes import intake, sentences
+from swarm_indexes.sentences import SentenceModel
 
 from .conftest import Ran, git
 
@@ -186,3 +187,48 @@ def test_explain_names_what_leads_to_a_hit(repository: Path, run: Run) -> None:
     assert 0 < found[1]["score"] < found[0]["score"] < 1
     assert run("recall", "--min-score", "0.6", "retry policy").out.count("src/client.py") == 1
     assert run("recall", "zebra crossing").out == "nothing found.\n"
+
+
+def test_a_model_that_the_environment_names_ranks_by_meaning_and_is_said(
+    repository: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` and `recall --explain` name it, and meaning is among what made a hit rank."""
+    monkeypatch.setattr(sentences, "find_spec", lambda name: object())
+    monkeypatch.setattr(SentenceModel, "embed", lambda self, texts: [[1.0, float("retry" in text)] for text in texts])
+    run("remember", "--as=ada", "Retry policy of the client")
+    assert json.loads(run("status", "--json").out)["embedder"] is None
+    model = tmp_path / "tiny"
+    model.mkdir()
+    (model / "modules.json").write_text("[]")
+    monkeypatch.setenv("SWARM_EMBEDDER", str(model))
+    name = json.loads(run("status", "--json").out)["embedder"]
+    assert name.startswith("tiny ")
+    assert f"embedder {name}" in run("status").out.splitlines()
+    found = run("recall", "--explain", "What is the retry policy?").out.splitlines()
+    assert found[-1] == f"meaning by {name}"
+    assert "meaning +" in found[-2]
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("models/tiny", "SWARM_EMBEDDER is 'models/tiny', which would be another place in each directory"),
+        ("/nowhere/tiny", "'/nowhere/tiny' has no sentence-transformers model: no modules.json is there."),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_an_error(
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch, value: str, line: str
+) -> None:
+    """Exit code 2 and what to do; nothing is ranked without it in silence."""
+    run("remember", "--as=ada", "Retry policy of the client")
+    monkeypatch.setenv("SWARM_EMBEDDER", value)
+    found = run("recall", "retry")
+    assert (found.code, found.out) == (2, "")
+    assert line in found.err
+
+
+def test_who_only_writes_needs_no_model(repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is not there is told to those who search."""
+    monkeypatch.setenv("SWARM_EMBEDDER", "/nowhere/tiny")
+    assert run("log", "--as=ada", "hello").code == 0
+    assert run("remember", "--as=ada", "Retry policy of the client").code == 0

@@ -1,0 +1,205 @@
+"""The vectors of what entries say, and how near each is to a question. Loaded only where there is an embedder.
+
+They are kept by the digest of the text, in a file of the embedder's beside the index: it can be thrown away, an index
+that is built anew finds its vectors there, and another embedder has another file. The search is exact: every entry's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from swarm_ledger.env import Env
+from swarm_ledger.errors import BadInput
+
+from .embedder import Embedder
+from .indexfile import IndexFile
+from .tables import RANKED, meta
+
+try:
+    import numpy as np
+except ImportError:
+    raise BadInput("an embedder needs numpy: pip install 'swarm-ledger[meaning]'") from None
+
+__all__ = ["Meanings", "Near"]
+
+_APPLICATION, _VERSION = 0x53574D56, 1
+_SCHEMA = "CREATE TABLE vector (digest INTEGER PRIMARY KEY, vector BLOB NOT NULL);"
+_BATCH = 64
+"""So many texts are embedded in one transaction; a process that is killed loses no more."""
+_CHARACTERS = 4000
+"""How much of a text is embedded; models take less."""
+_STEPS = 127
+"""A vector is kept as bytes from -127 to 127: its length does not matter, and recall is the same to three digits."""
+_FIRST, _MORE = 64, 8
+"""How many of the nearest are looked at first, and how many times more where they were too few."""
+
+
+class Near:
+    """How near each entry is to one question."""
+
+    def __init__(self, at: Mapping[int, int], rows: Any, found: Any) -> None:
+        self._at, self._rows, self._found = at, rows, found
+
+    def of(self, n: int) -> float:
+        """The cosine of the question and the row `n`; 0 where that is negative, or not known."""
+        place = self._at.get(n)
+        return 0.0 if place is None else max(0.0, float(self._found[place]))
+
+    def nearest(self) -> Iterator[list[int]]:
+        """All rows, the nearest first, in parts that grow."""
+        size = min(_FIRST, len(self._found))
+        if size == 0:
+            return
+        first = np.argpartition(-self._found, size - 1)[:size]
+        yield self._rows[first[np.argsort(-self._found[first], kind="stable")]].tolist()
+        order = np.argsort(-self._found, kind="stable")  # few queries get here: those whose filters most entries fail
+        order = order[~np.isin(order, first)]
+        start = 0
+        while start < len(order):
+            size *= _MORE
+            yield self._rows[order[start : start + size]].tolist()
+            start += size
+
+
+class Meanings:
+    """The vectors of `embedder` for the entries of one index."""
+
+    def __init__(self, directory: str, embedder: Embedder, env: Env) -> None:
+        """The file is in `directory`."""
+        self._embedder = embedder
+        name = blake2b(embedder.name.encode("utf-8", "replace"), digest_size=4).hexdigest()
+        self._file = IndexFile(f"{directory}/vectors-{name}.db", _SCHEMA, _APPLICATION, _VERSION, env)
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        """Told (texts embedded, of how many) now and then while there are many."""
+        self._place: dict[int, int] = {}
+        """Digest → its row in `_vectors`."""
+        self._vectors: Any = np.zeros((0, 0), dtype=np.float32)
+        """Unit vectors, `len(_place)` of them; the rows beyond are room."""
+        self._taken: tuple[sqlite3.Connection | None, str | None] = (None, None)
+        """The index and its commit that the next two are of."""
+        self._at: dict[int, int] = {}
+        self._rows: Any = np.zeros(0, dtype=np.int64)
+        """The rows of the index, and where in it each is; `_order` has their rows in `_vectors`."""
+        self._order: Any = np.zeros(0, dtype=np.int64)
+
+    def take_in(self, db: sqlite3.Connection) -> None:
+        """Have the vectors of all entries of the index `db`; those that nobody has made yet are made.
+
+        One process at a time makes them. Raises Busy, StorageError, BadInput, and what the embedder raises.
+        """
+        taken = (db, meta(db, "commit"))
+        if self._taken == taken:
+            return
+        listed: list[tuple[int, int]] = db.execute(f"SELECT n, digest FROM {RANKED}").fetchall()  # noqa: S608
+        digests = {digest: n for n, digest in listed}
+        if self._place.keys() - digests.keys():
+            self._place = {}  # what was taken out is not kept, neither here nor in the file
+        if not self._place or digests.keys() - self._place.keys():
+            self._file.run(lambda vectors: self._complete(vectors, db, digests))
+        # One that was taken out while vectors were made has none; its commit is not the one of the next question.
+        listed = [(n, digest) for n, digest in listed if digest in self._place]
+        self._rows = np.array([n for n, _ in listed], dtype=np.int64)
+        self._order = np.array([self._place[digest] for _, digest in listed], dtype=np.int64)
+        self._at = {n: place for place, (n, _) in enumerate(listed)}
+        self._taken = taken
+
+    def near(self, question: str) -> Near:
+        """How near the entries that were taken in are to `question`."""
+        asked = self._embedded([question[:_CHARACTERS]])[0]
+        if len(self._place) and len(asked) != self._vectors.shape[1]:
+            raise self._changed(self._vectors.shape[1], len(asked))
+        found = self._vectors[: len(self._place)] @ asked if len(self._place) else np.zeros(0, dtype=np.float32)
+        return Near(self._at, self._rows, found[self._order])
+
+    def close(self) -> None:
+        """Release the descriptors."""
+        self._file.close()
+
+    def _complete(self, vectors: sqlite3.Connection, db: sqlite3.Connection, digests: Mapping[int, int]) -> None:
+        """Have the vectors of `digests` (digest → a row of `db` with that text), from the file or the embedder."""
+        self._read(vectors, digests)
+        missing = [digest for digest in digests if digest not in self._place]
+        if not missing:
+            return
+        with self._file.writing() as alone:
+            alone()
+            self._read(vectors, digests)  # what whoever was alone before has made
+            missing = [digest for digest in missing if digest not in self._place]
+            for start in range(0, len(missing), _BATCH):
+                self._make(vectors, db, {digest: digests[digest] for digest in missing[start : start + _BATCH]})
+                if len(missing) > _BATCH:
+                    self.progress(min(start + _BATCH, len(missing)), len(missing))
+
+    def _make(self, vectors: sqlite3.Connection, db: sqlite3.Connection, wanted: Mapping[int, int]) -> None:
+        said = "SELECT digest, title, body FROM entry WHERE n IN (SELECT value FROM json_each(?))"
+        texts = {
+            digest: (f"{title}\n{body}" if title else body)[:_CHARACTERS]
+            for digest, title, body in db.execute(said, (str(list(wanted.values())),))
+            if digest in wanted  # another process may have put something else into the row since it was listed
+        }
+        if not texts:
+            return
+        made = self._embedded(list(texts.values()))
+        most = np.abs(made).max(axis=1, keepdims=True)
+        kept = np.round(made / np.where(most > 0, most, 1) * _STEPS).astype(np.int8)
+        blobs = [(digest, row.tobytes()) for digest, row in zip(texts, kept, strict=True)]
+        vectors.execute("BEGIN IMMEDIATE")
+        vectors.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", blobs)
+        vectors.execute("COMMIT")
+        self._keep(blobs)
+
+    def _read(self, vectors: sqlite3.Connection, digests: Mapping[int, int]) -> None:
+        """Keep what the file has of `digests`, and take out of it what is not among them."""
+        if self._place:
+            missing = [digest for digest in digests if digest not in self._place]
+            listed = "SELECT digest, vector FROM vector WHERE digest IN (SELECT value FROM json_each(?))"
+            self._keep(vectors.execute(listed, (str(missing),)).fetchall())
+            return
+        found = vectors.execute("SELECT digest, vector FROM vector").fetchall()
+        self._keep([row for row in found if row[0] in digests])
+        gone = [(digest,) for digest, _ in found if digest not in digests]
+        if gone:
+            vectors.execute("BEGIN IMMEDIATE")
+            vectors.executemany("DELETE FROM vector WHERE digest = ?", gone)
+            vectors.execute("COMMIT")
+
+    def _keep(self, blobs: list[tuple[int, bytes]]) -> None:
+        if not blobs:
+            return
+        used, size = len(self._place), len(blobs[0][1])
+        if used == 0:
+            self._vectors = np.zeros((len(blobs), size), dtype=np.float32)
+        for _, blob in blobs:
+            if len(blob) != self._vectors.shape[1]:
+                raise self._changed(self._vectors.shape[1], len(blob))
+        if used + len(blobs) > len(self._vectors):
+            room = np.zeros((max(used + len(blobs), 2 * used), size), dtype=np.float32)
+            room[:used] = self._vectors[:used]
+            self._vectors = room
+        new = np.frombuffer(b"".join(blob for _, blob in blobs), dtype=np.int8).reshape(len(blobs), size)
+        self._vectors[used : used + len(blobs)] = _units(new.astype(np.float32))
+        for place, (digest, _) in enumerate(blobs, used):
+            self._place[digest] = place
+
+    def _embedded(self, texts: list[str]) -> Any:
+        made = np.asarray(self._embedder.embed(texts), dtype=np.float32)
+        if made.ndim != 2 or len(made) != len(texts) or not np.isfinite(made).all():
+            raise BadInput(
+                f"the embedder {self._embedder.name} gave {made.shape} numbers for {len(texts)} texts, or some that "
+                "are none; it has to give one vector of finite numbers for each."
+            )
+        return _units(made)
+
+    def _changed(self, was: int, now: int) -> BadInput:
+        return BadInput(
+            f"the embedder {self._embedder.name} gives vectors of {now} numbers and gave {was}: "
+            "a model that is changed needs a new name."
+        )
+
+
+def _units(rows: Any) -> Any:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
