@@ -28,7 +28,7 @@ CREATE TABLE mention (entity INTEGER NOT NULL, moment REAL NOT NULL, id TEXT NOT
 SEEDS = 15
 """How many of the best matches are asked what they mention."""
 _UNKNOWN = 1.0
-"""The weight of a match that mentions nothing, added to theirs: a few matches alone say little of what is meant."""
+"""The weight of a match that mentions nothing, added to theirs: few matches alone say little of what is meant."""
 _NAMES = 48
 """How many names of entities are looked up at most, of those that are likeliest."""
 _ENTITIES = 24
@@ -153,5 +153,5 @@ def _pages(db: sqlite3.Connection, wanted: Mapping[str, float]) -> tuple[dict[st
     ):
         own = slug_of(id)
         listed = dict.fromkeys([own, *map(slug_of, facet_values("alias", facets))])
-        names[own] = [name for name in listed if entities.setdefault(name, own) == own]
+        names.setdefault(own, []).extend(name for name in listed if entities.setdefault(name, own) == own)
     return entities, names

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import sqlite3
 from datetime import UTC, datetime
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,16 @@ def test_an_entity_is_followed_by_all_its_names(ledger: Any, index: Fts5Index) -
     first = ledger.log("the build is red, #12", room="d")
     second = ledger.fact("Flaky clock", "closes #12")
     assert [hit.id for hit in index.search("build red")] == [first, second]
+
+
+def test_pages_of_one_name_are_followed_by_the_names_of_both(ledger: Any, index: Fts5Index) -> None:
+    """A mere name in a text does not tell which of them it means."""
+    ledger.put("entity", "auth", id="entity-file-auth", aliases=["src/login.py"])
+    ledger.put("entity", "auth", id="entity-service-auth", aliases=["gatekeeper"])
+    match = ledger.log("jitter in retries", entities=["entity-service-auth"])
+    one = ledger.log("see src/login.py", room="b")
+    two = ledger.log("down for an hour", room="c", entities=["entity-service-gatekeeper"])
+    assert {hit.id for hit in index.search("jitter")} == {match, one, two}
 
 
 def test_a_page_leads_to_what_mentions_its_entity(ledger: Any, index: Fts5Index) -> None:
@@ -145,3 +158,35 @@ def test_of_an_entity_that_all_mention_the_newest_are_reached(
     assert set(before) == {match, *ids[-5:]}
     index.reindex()
     assert [hit.id for hit in index.search("retry policy", k=20)] == before
+
+
+def test_random_ledgers_lead_where_the_obvious_way_does(ledger: Any, index: Fts5Index, tmp_path: Path) -> None:
+    """Each entity of the seeds, all entries that hold it, the chances multiplied out."""
+    rng = random.Random(3)
+    listed = [_some(rng) for _ in range(80)]
+    files = {ledger.log("word", room=f"r{n}", entities=some): some for n, some in enumerate(listed)}
+    index.catch_up()
+    db = sqlite3.connect(tmp_path / "lexical.db")
+    rows = dict(db.execute("SELECT id, n FROM entry"))
+    for _ in range(20):
+        seeds = rng.sample(list(files), rng.randrange(1, 16))
+        found = hop.hops(db, [rows[id] for id in seeds], None, set)
+        weights = {id: 1 / (place + 1) for place, id in enumerate(seeds)}
+        expected = {}
+        for id, own in files.items():
+            unlikely = 1.0
+            for entity in own:
+                if sum(entity in other for other in files.values()) > 1:
+                    mine = sum(weights[seed] for seed in seeds if entity in files[seed])
+                    unlikely *= 1 - mine / (1 + sum(weights.values()))
+            if unlikely < 1 and (id in seeds or 0.8 * (1 - unlikely) >= 0.1):
+                expected[rows[id]] = round(-log(1 - 0.8 * (1 - unlikely)), 9)
+        assert {n: round(sum(parts.values()), 9) for n, parts in found.rows.items()} == expected
+        assert all(1 - exp(-sum(parts.values())) < 0.8 for parts in found.rows.values())
+        led = sum(weights[id] for id in seeds if rows[id] in expected)
+        assert found.weight == pytest.approx(led / sum(weights.values()))
+    db.close()
+
+
+def _some(rng: random.Random) -> list[str]:
+    return [f"entity-file-f{number}" for number in rng.sample(range(20), rng.choice((0, 0, 1, 2, 3)))]
