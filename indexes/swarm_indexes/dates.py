@@ -31,25 +31,24 @@ _DAY_OF_MONTH = r"(\d{1,2})(?:st|nd|rd|th)?"
 
 _UNIT = "day|week|month|year|hour|minute"
 
-_HINT = re.compile(rf"\d|{_UNIT}|today|tonight|morning|noon|evening|" + _MONTH)
-_ISO = re.compile(r"\b(\d{4})-(\d\d)(?:-(\d\d))?\b")
-_DATE = re.compile(
-    rf"\b(?:{_DAY_OF_MONTH}(?: of)? )?({_MONTH})\b(?: {_DAY_OF_MONTH}\b(?!:))?,?(?: (?:of )?(\d{{4}})\b)?"
-)
-_YEAR = re.compile(r"\b(?:in|of|during|since|year) ((?:19|20)\d\d)\b")
-_RELATIVE = re.compile(
+# Compiled when first used: most queries speak of no time.
+_HINT = rf"\d|{_UNIT}|today|tonight|morning|noon|evening|" + _MONTH
+_ISO = r"\b(\d{4})-(\d\d)(?:-(\d\d))?\b"
+_DATE = rf"\b(?:{_DAY_OF_MONTH}(?: of)? )?({_MONTH})\b(?: {_DAY_OF_MONTH}\b(?!:))?,?(?: (?:of )?(\d{{4}})\b)?"
+_YEAR = r"\b(?:in|of|during|since|year) ((?:19|20)\d\d)\b"
+_RELATIVE = (
     r"\b(?:(today|tonight|this morning|this evening)|(yesterday|last night)|(day before yesterday)|"
     rf"(\d{{1,3}}|{'|'.join(_NUMBERS)}) ({_UNIT})s? ago|"
     rf"(?:the )?(this|last|past|previous) (?:(\d{{1,3}}|{'|'.join(_NUMBERS)}) )?({_UNIT})s?\b|"
     rf"(last|this|on|since|past)? ?({'|'.join(_DAYS)})\b)"
 )
-_BETWEEN = re.compile(rf"\b(?:between|from) {_CLOCK} (?:and|to|until|-) {_CLOCK}")
-_AT = re.compile(r"\b(?:at|around|about) (?:(\d{1,2}):([0-5]\d) ?(am|pm)?|(\d{1,2}) ?(am|pm))\b")
-_IN_MAY = re.compile(r"\b(?:in|since|during|by|until|of|last) may\b")
+_BETWEEN = rf"\b(?:between|from) {_CLOCK} (?:and|to|until|-) {_CLOCK}"
+_AT = r"\b(?:at|around|about) (?:(\d{1,2}):([0-5]\d) ?(am|pm)?|(\d{1,2}) ?(am|pm))\b"
+_IN_MAY = r"\b(?:in|since|during|by|until|of|last) may\b"
 _DAY = timedelta(days=1)
 _SHORT = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-_CLOCKED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d")
-_MOMENT = re.compile(r"\b(?:hour|minute)s? ago\b")
+_CLOCKED = r"\d{4}-\d\d-\d\d[Tt ]\d"
+_MOMENT = r"\b(?:hour|minute)s? ago\b"
 
 
 def spans(question: str, now: float, years: tuple[int, int] | None = None) -> list[Span]:
@@ -58,13 +57,13 @@ def spans(question: str, now: float, years: tuple[int, int] | None = None) -> li
     A date without a year is that of every year of `years` (first and last), else the last one before `now`.
     """
     text = question.lower()
-    if not _HINT.search(text):
+    if not re.search(_HINT, text):
         return []
     here = datetime.fromtimestamp(now, UTC)
     found = [*_iso(text), *_named(text, here, years)] or [*_relative(text, here)]
     if not found:
         found = [(datetime(int(m[1]), 1, 1, tzinfo=UTC), datetime(int(m[1]) + 1, 1, 1, tzinfo=UTC)) for m in
-                 _YEAR.finditer(text)]  # fmt: skip
+                 re.finditer(_YEAR, text)]  # fmt: skip
     hours = _hours(text)
     if hours:
         today = here.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -80,7 +79,7 @@ def spoken(text: str, now: float) -> list[Span]:
         return [(now, now)]
     if moment_of(plain) is not None:
         return [(bound("at", plain), bound("at", plain, end=True))]
-    if _CLOCKED.match(plain):
+    if re.match(_CLOCKED, plain):
         return []  # 25:00 of a day is not that day
     found = spans(plain, now) or ([] if "-" in plain else spans(f"in {plain}", now))
     return sorted((low, high - 1e-6) for low, high in found)
@@ -97,7 +96,7 @@ def limit(name: str, text: str, now: float, *, end: bool = False) -> float:
             f"{name}: {text[:60]!r} is not a time; write it like 2026-11-21, 2026-11-21T14:00:00Z, 'yesterday', "
             "'last tuesday' or '2 hours ago'."
         )
-    return found[-1][1] if end and not _MOMENT.search(text.lower()) else found[0][0]
+    return found[-1][1] if end and not re.search(_MOMENT, text.lower()) else found[0][0]
 
 
 def closeness(moment: float | None, spoken: list[Span]) -> float:
@@ -115,16 +114,16 @@ def closeness(moment: float | None, spoken: list[Span]) -> float:
 
 
 def _iso(text: str) -> Iterator[tuple[datetime, datetime]]:
-    for match in _ISO.finditer(text):
+    for match in re.finditer(_ISO, text):
         yield from _calendar(int(match[1]), int(match[2]), int(match[3]) if match[3] else None)
 
 
 def _named(text: str, now: datetime, years: tuple[int, int] | None) -> Iterator[tuple[datetime, datetime]]:
-    for match in _DATE.finditer(text):
+    for match in re.finditer(_DATE, text):
         before, name, after, year = match.groups()
         # "may" is a verb, and "mar" or "sep" a slip, unless something beside it is of a date.
         bare = name in ("may", "mar", "sep", "dec", "jan", "jun", "jul") and not (before or after or year)
-        if bare and not (name == "may" and _IN_MAY.search(text)):
+        if bare and not (name == "may" and re.search(_IN_MAY, text)):
             continue
         month = next(i for i, full in enumerate(_MONTHS, 1) if full[:3] == name[:3])
         day = before or after
@@ -143,7 +142,7 @@ def _calendar(year: int, month: int, day: int | None) -> Iterator[tuple[datetime
 
 def _relative(text: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for match in _RELATIVE.finditer(text):
+    for match in re.finditer(_RELATIVE, text):
         this, yesterday, before, count, ago, which, many, unit, how, weekday = match.groups()
         if this:
             yield today, today + _DAY
@@ -185,12 +184,14 @@ def _period(today: datetime, now: datetime, which: str, many: int, unit: str) ->
 
 
 def _hours(text: str) -> tuple[timedelta, timedelta] | None:
-    if match := _BETWEEN.search(text):
+    if match := re.search(_BETWEEN, text):
         low, high = _clock(match[1], match[2], match[3] or match[6]), _clock(match[4], match[5], match[6])
         # "from 3 to 5" may be of anything; hours have minutes or a half of the day.
         if low is not None and high is not None and (match[2] or match[5] or match[6]):
             return low, high if high > low else high + _DAY
-    if (match := _AT.search(text)) and (at := _clock(match[1] or match[4], match[2], match[3] or match[5])) is not None:
+    if (match := re.search(_AT, text)) and (
+        at := _clock(match[1] or match[4], match[2], match[3] or match[5])
+    ) is not None:
         return at, at + timedelta(hours=1)
     return None
 

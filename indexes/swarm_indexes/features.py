@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from math import log1p
 from struct import Struct
 from typing import NamedTuple
@@ -26,21 +27,22 @@ Columns = dict[str, list[float]]
 Columns are weighed in a third of the time that rows take.
 """
 
-_WHEN = re.compile(
+# Compiled when first used: mere words ask for none of them.
+_WHEN = (
     r"\b(?:yesterday|today|tonight|tomorrow|ago|recently|since|(?:last|next|this|past|previous) (?:night|week|weekend"
     r"|month|year|summer|winter|spring|fall|autumn|mon|tues|wednes|thurs|fri|satur|sun)\w*|(?:mon|tues|wednes|thurs|fri"
     r"|satur|sun)day|january|february|march|april|june|july|august|september|october|november|december|(?:19|20)\d\d"
     r"|\d+(?:st|nd|rd|th)|for (?:\w+ )?(?:hour|day|week|month|year)s?)\b"
 )
-_NUMBER = re.compile(r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|dozen|once|twice|couple|several)\b")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][\w'-]+")
-_PLACE = re.compile(r"\b(?:in|at|to|from|near) (?:the )?[A-Z][\w'-]+")
-_LASTS = re.compile(
+_NUMBER = r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|dozen|once|twice|couple|several)\b"
+_NAME = r"(?<=[a-z,;] )[A-Z][\w'-]+"
+_PLACE = r"\b(?:in|at|to|from|near) (?:the )?[A-Z][\w'-]+"
+_LASTS = (
     r"\b(?:(?:\d+|an?|one|two|three|four|five|six|seven|eight|nine|ten|few|several|couple)(?: of)? (?:minute|hour|day"
     r"|week|month|year|decade)s?|since|for (?:long|(?:a )?while|ages))\b"
 )
-_SELF = re.compile(r"\b(?:i|my|me|we|our|us)\b")
-_ASKED = re.compile(r"[^.!?\n]+\?")
+_SELF = r"\b(?:i|my|me|we|our|us)\b"
+_ASKED = r"[^.!?\n]+\?"
 _WORD = re.compile(r"[^\W_]+")
 _LONG = 4000
 """Characters of a text in which marks are looked for."""
@@ -91,19 +93,24 @@ class Candidate(NamedTuple):
     moment: float | None
 
 
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
 def marks(text: str) -> Marks:
     """The marks of `text`."""
     start = text[:_LONG]
     folded = start.lower()  # a pattern that ignores case takes three times as long
     return Marks(
-        _WHEN.search(folded) is not None,
-        _NUMBER.search(folded) is not None,
-        log1p(len(_NAME.findall(start))),
+        _compiled(_WHEN).search(folded) is not None,
+        _compiled(_NUMBER).search(folded) is not None,
+        log1p(len(_compiled(_NAME).findall(start))),
         '"' in start or "“" in start,
         start.split("[image: ")[0].rstrip().endswith("?"),
-        _PLACE.search(start) is not None,
-        _LASTS.search(folded) is not None,
-        min(3, len(_SELF.findall(folded))) / 3,
+        _compiled(_PLACE).search(start) is not None,
+        _compiled(_LASTS).search(folded) is not None,
+        min(3, len(_compiled(_SELF).findall(folded))) / 3,
         log1p(start.count(" ")),
         "?" in start,
     )
@@ -111,7 +118,7 @@ def marks(text: str) -> Marks:
 
 def asked_terms(text: str, terms: Sequence[str]) -> list[bool]:
     """Which of `terms` stand in a question of `text`, told by how its words begin."""
-    words = [word for sentence in _ASKED.findall(text[:_LONG].lower()) for word in _WORD.findall(sentence)]
+    words = [word for sentence in _compiled(_ASKED).findall(text[:_LONG].lower()) for word in _WORD.findall(sentence)]
     heads = [tuple(form[: max(3, len(form) - 3)] for form in forms(term)) for term in terms]
     return [any(word.startswith(head) for word in words) for head in heads]
 

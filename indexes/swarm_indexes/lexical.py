@@ -2,7 +2,8 @@
 
 The index is one file derived from the ledger. It notes the commit that it reflects, so a search after a write
 takes in what changed since, and any process sees every write that was acknowledged before it asked. A query
-imports light modules of the standard library only; YAML is read when entries are taken in.
+imports light modules of the standard library only, and alone what ranks: most commands count, or look up. YAML is read
+when entries are taken in.
 """
 
 from __future__ import annotations
@@ -18,13 +19,7 @@ from swarm_ledger.errors import BadInput
 
 from .filters import EVERYTHING, Filters
 from .hits import Hit, fetch, successors_first, to_hit
-from .hop import SEEDS, hops
 from .indexfile import IndexFile
-from .matches import best, match, passing
-from .mentions import together
-from .question import Question, understand
-from .ranking import Weights, featured, rank, weights
-from .syntax import is_formal
 from .tables import APPLICATION, RANKED, SCHEMA, VERSION, meta
 from .terms import clean, facet, facet_values, query_terms
 
@@ -34,6 +29,8 @@ if TYPE_CHECKING:
     from .embedder import Embedder
     from .matches import Matches
     from .meaning import Meanings
+    from .question import Question
+    from .ranking import Weights
 
 __all__ = ["TERMS", "Filters", "Fts5Index", "Hit"]
 
@@ -65,7 +62,7 @@ class Fts5Index:
         With an `embedder`, what an entry means counts too; its vectors are kept beside the file.
         """
         self._store = store
-        self._model = model or weights(embedder is not None)
+        self._model = model
         self._env = env or Env()
         self._embedder = embedder
         self._meanings: Meanings | None = None
@@ -154,12 +151,13 @@ class Fts5Index:
 
     def features(self, query: str) -> list[tuple[tuple[str, str], dict[str, float]]]:
         """((room, ref), features) of each entry that is looked at closely for `query`, in no order: to fit weights."""
+        from .ranking import featured
 
         def work(db: sqlite3.Connection) -> list[tuple[tuple[str, str], dict[str, float]]]:
             self._take_in_meanings(db)
             question = _understood(db, query, self._env.now())
             matches = self._matches(db, query, question)
-            close, columns, _ = featured(db, question, matches, self._model.features)
+            close, columns, _ = featured(db, question, matches, self._weights().features)
             said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
             return [
                 (said[row.n], {name: column[place] for name, column in columns.items() if column})
@@ -178,6 +176,8 @@ class Fts5Index:
 
         An id where one is listed, else as the text has it, in small letters; ties in alphabetical order.
         """
+        from .mentions import together
+
         value = Filters(entity=entity).equal().get("entity", "")
 
         def work(db: sqlite3.Connection) -> list[tuple[str, int]]:
@@ -229,11 +229,15 @@ class Fts5Index:
         span: tuple[float, float] | None,
         k: int,
     ) -> list[Hit]:
+        from .hop import SEEDS, hops
+        from .matches import best, passing
+        from .ranking import rank
+
         within = _within(db, where) if where.sql else ""
         matches = self._matches(db, words, question, facets, within, where.values, k)
         seeds = best(db, {n: -matches.own[n] for n in matches.pool if n in matches.own}, SEEDS)[:SEEDS]
         held = hops(db, seeds, span, lambda rows: passing(db, rows, facets, within, where.values))
-        ranked = rank(db, question, matches, held, k, self._model)
+        ranked = rank(db, question, matches, held, k, self._weights())
         listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
         found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in ranked]),))}
         return [to_hit(found[one.n], one.score, question.terms, one.shares) for one in ranked]
@@ -248,6 +252,8 @@ class Fts5Index:
         values: tuple[object, ...] = (),
         k: int = 1,
     ) -> Matches:
+        from .matches import match
+
         return match(
             db,
             question.terms,
@@ -261,6 +267,11 @@ class Fts5Index:
             author=question.subject,
             near=self._meanings.near(words) if self._meanings else None,
         )
+
+    def _weights(self) -> Weights:
+        from .ranking import weights
+
+        return self._model or weights(self._embedder is not None)
 
     def _take_in_meanings(self, db: sqlite3.Connection) -> None:
         """Where there is an embedder, have what it makes of every entry."""
@@ -365,6 +376,8 @@ def _within(db: sqlite3.Connection, where: _Where) -> str:
 
 def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, _Where]:
     """The words of `query`, and its conditions where it is in the query language."""
+    from .syntax import is_formal
+
     if not is_formal(query):
         return query, _Where()
     from .language import parse
@@ -395,6 +408,8 @@ def _newest(
 
 
 def _understood(db: sqlite3.Connection, query: str, now: float) -> Question:
+    from .question import understand
+
     # One each: of the two together SQLite would scan the index.
     first, last = db.execute("SELECT (SELECT min(moment) FROM entry), (SELECT max(moment) FROM entry)").fetchone()
     years = None

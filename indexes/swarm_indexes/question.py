@@ -19,16 +19,12 @@ _ASKS = re.compile(
     r"|will)\b",
     re.IGNORECASE,
 )
-_TIME = re.compile(
-    r"\bwhen\b|\bhow long\b|\b(?:what|which) (?:\w+ )?(?:date|day|time|month|year|week)\b", re.IGNORECASE
-)
-_NUMBER = re.compile(r"\bhow (?:many|much|often)\b", re.IGNORECASE)
-_LENGTH = re.compile(r"\bhow (?:long|old|often)\b", re.IGNORECASE)
-_PLACE = re.compile(
-    r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|town|country|state|place|location|area|file|folder|directory)\b",
-    re.IGNORECASE,
-)
-_NAME = re.compile(r"\b(?:who|whom|whose|where|which)\b", re.IGNORECASE)
+# Compiled when first used: mere words ask for none of them.
+_TIME = r"\bwhen\b|\bhow long\b|\b(?:what|which) (?:\w+ )?(?:date|day|time|month|year|week)\b"
+_NUMBER = r"\bhow (?:many|much|often)\b"
+_LENGTH = r"\bhow (?:long|old|often)\b"
+_PLACE = r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|town|country|state|place|location|area|file|folder|directory)\b"
+_NAME = r"\b(?:who|whom|whose|where|which)\b"
 
 
 class Question(NamedTuple):
@@ -78,17 +74,22 @@ def understand(
             named[author] = sentence.lower().find(parts[0])
             said.update(part for part in parts if part in capital or f"@{author}" in sentence)
     terms, left_out = query_terms(query, limit)
+    asks = is_question(sentence)
     kept = [term for term in terms if term not in said]
     return Question(
         terms=kept or terms,
         left_out=left_out,
-        asks=is_question(sentence),
+        asks=asks,
         authors=frozenset(named),
         subject=min(named, key=lambda author: (named[author], author), default=""),
         spans=spans(sentence, now, years),
-        for_time=_TIME.search(sentence) is not None,
-        for_number=_NUMBER.search(sentence) is not None,
-        for_name=_NAME.search(sentence) is not None,
-        for_place=_PLACE.search(sentence) is not None,
-        for_length=_LENGTH.search(sentence) is not None,
+        for_time=asks and _is_in(_TIME, sentence),
+        for_number=asks and _is_in(_NUMBER, sentence),
+        for_name=asks and _is_in(_NAME, sentence),
+        for_place=asks and _is_in(_PLACE, sentence),
+        for_length=asks and _is_in(_LENGTH, sentence),
     )
+
+
+def _is_in(pattern: str, sentence: str) -> bool:
+    return re.search(pattern, sentence, re.IGNORECASE) is not None

@@ -62,6 +62,7 @@ _UNSPACED = (
     r"\U00020000-\U0003ffff"
 )
 """Of scripts without spaces between words, or with endings that belong to the word before: Thai to Hangul."""
+_BEGINNING = f"[{_UNSPACED}]"
 _RUN = f"[{_UNSPACED}]+|[^{_UNSPACED}]+"
 
 
@@ -147,14 +148,14 @@ def pieces(text: str) -> list[str]:
 
 def together(word: str) -> list[str]:
     """FTS5 phrases that an entry holds together where `word` is in a text of a script without spaces; else nothing."""
-    runs = re.findall(_RUN, word)
+    runs = [] if word.isascii() else re.findall(_RUN, word)
     if not any(map(_is_unspaced, runs)):
         return []
     return [phrase(run) if len(run) == 1 or run.isascii() else f'"{" ".join(_pairs(run))}"' for run in runs]
 
 
 def _is_unspaced(run: str) -> bool:
-    return re.match(f"[{_UNSPACED}]", run) is not None
+    return not run.isascii() and re.match(_BEGINNING, run) is not None
 
 
 def _humps(term: str) -> list[str]:

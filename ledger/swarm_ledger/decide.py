@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from . import logbook
 from .coherence import Table, check_fences
 from .errors import BadInput, Conflict
 from .lines import Line
@@ -81,6 +80,8 @@ class Draft:
         return op.path, Version(op.path, blob_id(op.text), op.text)
 
     def _append(self, op: Append) -> tuple[str, bytes]:
+        from . import logbook  # who only reads is spared it
+
         path = self._newest.get(op.directory) or self._base_newest(op.directory)
         version = self.version(path) if path else None
         if path is None or version is None:

@@ -15,7 +15,10 @@ from .env import inode
 from .store import BlobId
 from .tree import Signature
 
-__all__ = ["Hand", "Manifest", "Row", "as_text"]
+__all__ = ["DIRECTORY", "Hand", "Manifest", "Row", "as_text"]
+
+DIRECTORY = ".swarm/ledger"
+"""Of a view's files, from the top of the worktree."""
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;

@@ -31,14 +31,11 @@ from .errors import BadInput, Busy
 from .filelock import FileLock
 from .ids import id_of
 from .looking import SETTINGS, Look, Scan, is_untouched, may_be_entry, reason
-from .manifest import Manifest, Row, as_text
+from .manifest import DIRECTORY, Manifest, Row, as_text
 from .store import BlobId, Changes, Store, Version
 from .tree import Found, Tree, read, signature
 
-__all__ = ["DIRECTORY", "SETTINGS", "Files", "Scan", "View", "ViewStatus", "is_shown", "versions_of"]
-
-DIRECTORY = ".swarm/ledger"
-"""Of the files, from the top of the worktree."""
+__all__ = ["SETTINGS", "Files", "Scan", "View", "ViewStatus", "is_shown", "versions_of"]
 
 _SLICE = 256
 _LATELY = 200
@@ -186,13 +183,6 @@ class View:
                 return self.refresh(store)
         except OSError as error:
             raise storage_error(error, "showing the ledger") from None
-
-    def problems(self) -> dict[str, str]:
-        """File → why it could not be taken in. Raises StorageError."""
-        try:
-            return self.manifest.problems()
-        except (OSError, sqlite3.Error) as error:
-            raise storage_error(OSError(None, str(error)), "reading the view's manifest") from None
 
     def is_gone(self, files: Files) -> bool:
         """Whether there is not a single file, where there were some."""

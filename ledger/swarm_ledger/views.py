@@ -6,18 +6,20 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
-import shutil
 import sqlite3
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from .env import Env, storage_error
 from .errors import BadInput, SwarmError
+from .manifest import DIRECTORY, Manifest
 from .place import Place
 from .store import Store
-from .view import View
 
-__all__ = ["Views", "find", "main_worktree", "turn_off", "turn_on"]
+if TYPE_CHECKING:
+    from .view import View
+
+__all__ = ["Showing", "Views", "find", "main_worktree", "showing", "turn_off", "turn_on"]
 
 _PAUSE_S = 0.02
 _SHARE = 50
@@ -33,10 +35,30 @@ _SHOWN = "shown"
 """Beside the files: which ledger's they are. Two in one place would each take in the other's as made by hand."""
 
 
+class Showing(NamedTuple):
+    """Where a view's files are, and which of a hand's could not be taken in: file → why."""
+
+    directory: str
+    problems: dict[str, str]
+
+
+def showing(place: Place) -> Showing | None:
+    """What the worktree of `place` shows, or None where its view is off. Raises StorageError."""
+    if place.worktree is None or not os.path.exists(f"{_registration(place)}/{_FILE}"):
+        return None
+    try:
+        with contextlib.closing(Manifest(f"{_registration(place)}/manifest.db")) as manifest:
+            return Showing(f"{place.worktree}/{DIRECTORY}", manifest.problems())
+    except (OSError, sqlite3.Error) as error:
+        raise storage_error(OSError(None, str(error)), "reading the view's manifest") from None
+
+
 def find(place: Place, env: Env) -> View | None:
     """The view of the worktree of `place`, or None where it is off."""
     if place.worktree is None:
         return None
+    from .view import View
+
     directory = _registration(place)
     return View(directory, place.worktree, env) if os.path.exists(f"{directory}/{_FILE}") else None
 
@@ -46,6 +68,8 @@ def turn_on(place: Place, env: Env) -> View:
 
     Raises BadInput, also where the worktree has a view of another ledger, StorageError.
     """
+    from .view import View
+
     if place.worktree is None or place.common_dir is None:
         raise BadInput("no worktree here to show the ledger's files in; go into one, then `swarm view on`.")
     directory = _registration(place)
@@ -69,6 +93,8 @@ def turn_on(place: Place, env: Env) -> View:
 
 def turn_off(view: View) -> list[str]:
     """Forget the view and remove its files; those that a hand wrote are left, and returned."""
+    import shutil
+
     left: list[str] = []
     try:
         with view.alone():
@@ -159,6 +185,8 @@ class Views:
             names = os.listdir(base)
         except FileNotFoundError:
             return
+        from .view import View
+
         for name in names:
             if name not in self._open:
                 try:
@@ -203,6 +231,8 @@ def _mark(path: str, registration: str, env: Env) -> None:
         return
     # Where ours is on already, this is a copy of the other's repository.
     if os.path.exists(f"{other}/{_FILE}") and not os.path.exists(f"{registration}/{_FILE}"):
+        import shlex
+
         home = shlex.quote(os.path.dirname(os.path.dirname(other)))
         raise BadInput(
             f"the files of another ledger show in this worktree; `SWARM_HOME={home} swarm view off` turns that off."

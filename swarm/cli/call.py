@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from swarm_ledger.errors import BadInput, NotFound
@@ -58,12 +58,14 @@ def parser_of(verb: str, module: Verb) -> argparse.ArgumentParser:
         prog=f"swarm {verb}",
         description=(module.__doc__ or "").strip(),
         epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.strip().splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Each argument is tried on a formatter; one without a width looks the terminal's up, with slow modules.
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
         allow_abbrev=False,
     )
     module.arguments(parser)
     parser.add_argument("--as", dest="acting", metavar="NAME", help="act as this agent")
     parser.add_argument("--json", action="store_true", help="print JSON: one object, or one a line for lists")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 

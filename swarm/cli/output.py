@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from swarm_ledger.errors import SwarmError
-from swarm_ledger.standing import Standing
 
 if TYPE_CHECKING:
     from swarm.agent import Written
+    from swarm_ledger.standing import Standing
 
 __all__ = ["Notice", "counted", "report", "say", "say_json", "short", "stands", "visible", "warn", "written"]
 

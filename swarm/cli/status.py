@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .call import Call
 from .output import Notice, counted, say, say_json, short
 
 if TYPE_CHECKING:
     from swarm.api import Swarm
+    from swarm_ledger.views import Showing
 
 EXAMPLE = """
 swarm status
@@ -42,7 +43,7 @@ def run(call: Call) -> int:
                 "me": me and {"agent": me.agent, "session": me.id, "role": me.role},
                 "stale": dict(status.stale),
                 "contested": {key: list(ids) for key, ids in status.contested.items()},
-                "view": view,
+                "view": view and view._asdict(),
                 "embedder": status.embedder,
             }
         )
@@ -57,8 +58,8 @@ def run(call: Call) -> int:
         how = "" if one.joined else " (by --as)"
         say(f"agent    {one.name}{role}{how}{'' if one.present else ' (its worktree is gone)'}")
     if view:
-        say(f"view     {view['directory']}")
-        for name, why in view["problems"].items():
+        say(f"view     {view.directory}")
+        for name, why in view.problems.items():
             say(f"         not taken in: {name}: {why}")
     for number, (key, ids) in enumerate(status.contested.items()):
         if number == _SHOWN:
@@ -79,11 +80,9 @@ def run(call: Call) -> int:
     return 0
 
 
-def _view(swarm: Swarm) -> dict[str, Any] | None:
-    """Where this worktree shows the ledger's files, and what of a hand's it could not take in."""
+def _view(swarm: Swarm) -> Showing | None:
     if not os.path.isdir(f"{swarm.place.home}/views"):
         return None
-    from swarm_ledger import views
+    from swarm_ledger.views import showing
 
-    view = views.find(swarm.place, swarm.env)
-    return {"directory": view.root, "problems": view.problems()} if view else None
+    return showing(swarm.place)

@@ -289,7 +289,7 @@ def test_links_are_never_followed_out_of_the_view(world: World, tmp_path: Path) 
     edited, new, _, problems = world.scan()
     assert (edited, new) == ((), ())
     assert "plan/linked.md" in problems
-    assert FACT in world.view.problems()
+    assert FACT in world.view.manifest.problems()
 
 
 def test_a_view_that_is_a_link_is_refused(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import subprocess
@@ -59,6 +60,35 @@ def test_a_command_that_reads_or_logs_loads_nothing_heavy(repository: Path, run:
         "swarm.cli.fields",
     }
     assert verbs == {f"swarm.cli.{verb.split()[0]}"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "spared"),
+    [
+        ("status", {"shutil", "ctypes", "swarm_ledger.view", "swarm_ledger.logbook", "swarm_indexes.ranking"}),
+        ("recall login", {"shutil", "ctypes", "swarm_ledger.view", "swarm_ledger.logbook", "swarm_indexes.language"}),
+    ],
+)
+def test_who_only_reads_is_spared_what_writes_shows_and_ranks(
+    repository: Path, run: Callable[..., Ran], verb: str, spared: set[str]
+) -> None:
+    """Also where a view is on and files are in it; each of these takes a millisecond or two of a command's fifty."""
+    run("view", "on")
+    run("--as", "ada", "remember", "Login is slow")
+    run(*verb.split())  # takes in what was written
+    assert loaded(f"from swarm.cli import main\nassert main({verb.split()!r}) == 0") & spared == set()
+
+
+def test_a_status_tells_what_the_view_could_not_take_in(repository: Path, run: Callable[..., Ran]) -> None:
+    """With why, in words and in JSON."""
+    run("view", "on")
+    (repository / ".swarm/ledger/facts").mkdir(exist_ok=True)
+    (repository / ".swarm/ledger/facts/bad.md").write_bytes(b"\xff")
+    run("--as", "ada", "ingest")
+    assert "not taken in: facts/bad.md: line 1: not UTF-8; save the file as UTF-8" in run("status").out
+    view = json.loads(run("status", "--json").out)["view"]
+    assert view["problems"] == {"facts/bad.md": "line 1: not UTF-8; save the file as UTF-8"}
+    assert view["directory"] == str(repository / ".swarm/ledger")
 
 
 def cpu_seconds(*commands: list[str]) -> list[float]:

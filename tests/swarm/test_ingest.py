@@ -164,12 +164,12 @@ def test_a_file_that_does_not_parse_stays_until_it_does(desk: Desk) -> None:
     result = desk.take()
     assert result.taken == ()
     assert "front matter, line" in result.problems[path]
-    assert desk.view.problems().keys() == {path}
+    assert desk.view.manifest.problems().keys() == {path}
     assert "rev: [1" in (desk.root / path).read_text()
     desk.change(path, "rev: [1", "rev: 1")
     desk.change(path, "first", "mended")
     assert desk.done() == [("edited", path)]
-    assert desk.view.problems() == {}
+    assert desk.view.manifest.problems() == {}
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,11 @@ def test_what_was_gone_and_is_back_is_no_problem_any_more(desk: Desk) -> None:
         desk.view.restore(desk.swarm.store)
         status = desk.view.status()
     assert (status.missing, status.new) == (0, 0)
-    assert status.problems == desk.view.problems() == {"odd-\\udcff.md": "line 1: not UTF-8; save the file as UTF-8"}
+    assert (
+        status.problems
+        == desk.view.manifest.problems()
+        == {"odd-\\udcff.md": "line 1: not UTF-8; save the file as UTF-8"}
+    )
 
 
 def test_a_view_that_is_gone_as_a_whole_has_nothing_deleted(desk: Desk) -> None:
