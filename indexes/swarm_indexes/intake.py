@@ -56,6 +56,9 @@ def take_in(db: sqlite3.Connection, changes: Sequence[Change]) -> int:
         touched += _write(db, number, rows, streams, fresh=not known)
     streams.settle()
     db.execute("INSERT OR REPLACE INTO meta VALUES ('entries', ?)", (str(streams.entries),))
+    if streams.removed:
+        removed = int(meta(db, "removed") or 0) + streams.removed
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('removed', ?)", (str(removed),))
     return touched
 
 
@@ -75,6 +78,7 @@ def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Stre
         _remove(db, n)
         streams.remove(n)
         streams.entries -= 1
+        streams.removed += 1
     for row in new:
         n = db.execute(_INSERT_ROW, (file, *row)).lastrowid
         db.execute(_INSERT_WORDS, (n, row.title, row.body, row.names, row.paths, row.parts, row.facets))

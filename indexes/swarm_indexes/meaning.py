@@ -78,33 +78,46 @@ class Meanings:
         """Digest → its row in `_vectors`."""
         self._vectors: Any = np.zeros((0, 0), dtype=np.float32)
         """Unit vectors, `len(_place)` of them; the rows beyond are room."""
-        self._taken: tuple[sqlite3.Connection | None, str | None] = (None, None)
-        """The index and its commit that the next two are of."""
+        self._taken: tuple[sqlite3.Connection, str | None] | None = None
+        """The index and its commit that the rest is of."""
+        self._removed: str | None = None
+        """Its count of removals: where that is the same, entries were only added, under higher numbers."""
         self._at: dict[int, int] = {}
         self._rows: Any = np.zeros(0, dtype=np.int64)
-        """The rows of the index, and where in it each is; `_order` has their rows in `_vectors`."""
+        """The rows of the index, and where in this each is; `_order` has their rows in `_vectors`."""
         self._order: Any = np.zeros(0, dtype=np.int64)
+        self._last = -1
+        """The highest of them."""
 
     def take_in(self, db: sqlite3.Connection) -> None:
         """Have the vectors of all entries of the index `db`; those that nobody has made yet are made.
 
         One process at a time makes them. Raises Busy, StorageError, BadInput, and what the embedder raises.
         """
-        taken = (db, meta(db, "commit"))
+        taken, removed = (db, meta(db, "commit")), meta(db, "removed")
         if self._taken == taken:
             return
-        listed: list[tuple[int, int]] = db.execute(f"SELECT n, digest FROM {RANKED}").fetchall()  # noqa: S608
+        anew = self._taken is None or self._taken[0] is not db or self._removed != removed
+        listed: list[tuple[int, int]] = db.execute(
+            f"SELECT n, digest FROM {RANKED} WHERE n > ? ORDER BY n",  # noqa: S608 (text of ours)
+            (-1 if anew else self._last,),
+        ).fetchall()
         digests = {digest: n for n, digest in listed}
-        if self._place.keys() - digests.keys():
+        if anew and self._place.keys() - digests.keys():
             self._place = {}  # what was taken out is not kept, neither here nor in the file
         if not self._place or digests.keys() - self._place.keys():
             self._file.run(lambda vectors: self._complete(vectors, db, digests))
-        # One that was taken out while vectors were made has none; its commit is not the one of the next question.
+        if anew:
+            self._rows, self._order, self._at = self._rows[:0], self._order[:0], {}
+            self._last = -1
+        if listed:
+            self._last = listed[-1][0]
+        # One that was taken out while vectors were made has none; it is not among those of the next question.
         listed = [(n, digest) for n, digest in listed if digest in self._place]
-        self._rows = np.array([n for n, _ in listed], dtype=np.int64)
-        self._order = np.array([self._place[digest] for _, digest in listed], dtype=np.int64)
-        self._at = {n: place for place, (n, _) in enumerate(listed)}
-        self._taken = taken
+        self._at |= {n: place for place, (n, _) in enumerate(listed, len(self._at))}
+        self._rows = np.append(self._rows, np.array([n for n, _ in listed], dtype=np.int64))
+        self._order = np.append(self._order, np.array([self._place[digest] for _, digest in listed], dtype=np.int64))
+        self._taken, self._removed = taken, removed
 
     def near(self, question: str) -> Near:
         """How near the entries that were taken in are to `question`."""

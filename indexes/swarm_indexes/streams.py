@@ -31,6 +31,8 @@ class Streams:
         self._db = db
         self.entries = entries
         """How many entries there are, with a place or without."""
+        self.removed = 0
+        """How many were removed."""
         self._ends: dict[str, tuple[int, str]] = {}
         """Stream → the spot and the order of its last entry."""
         self._unsettled: set[int] = set()

@@ -145,6 +145,25 @@ def test_a_new_entry_is_embedded_by_the_next_question_and_a_removed_one_is_forgo
     assert len(embedder.embedded) == 9
 
 
+def test_an_entry_in_the_row_of_one_that_was_removed_has_its_own_meaning(ledger: Any, path: str) -> None:
+    """Another process took the last entry out and put one in: the row's number is the same, its vector is not."""
+    fill(ledger, 8)
+    gone = ledger.fact("kickboxing on Monday")
+    index = Fts5Index(path, ledger.store, embedder=Concepts())
+    question = "Which martial arts are there?"
+    assert gone in {hit.id for hit in index.search(question)[:3]}
+    ledger.delete(next(name for name, _ in ledger.store.paths() if gone in name))
+    other = Fts5Index(path, ledger.store)
+    other.catch_up()
+    new = ledger.fact("the release of Monday")
+    other.catch_up()
+    assert new not in {hit.id for hit in index.search(question)[:3]}
+    found = index.search("What do we ship?")
+    fresh = Fts5Index(path, ledger.store, embedder=Concepts())
+    assert new in {hit.id for hit in found[:3]}
+    assert found == fresh.search("What do we ship?")
+
+
 def test_another_embedder_has_vectors_of_its_own(ledger: Any, path: str) -> None:
     """One of another name begins anew and leaves those of the first, which finds them there."""
     fill(ledger, 8)
