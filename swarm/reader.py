@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_indexes.filters import EVERYTHING, Filters
+from swarm_indexes.filters import EVERYTHING, Filters, several
 from swarm_indexes.moments import moment_of
 from swarm_ledger.coherence import renew
 from swarm_ledger.env import Env
@@ -357,11 +357,12 @@ class Reader:
 
 def _heard(filters: Filters, now: float) -> Filters:
     """`filters` as the index takes them. Raises BadInput."""
-    for name, value in filters._asdict().items():
-        if value is not None and not value.strip():
+    for name, given in filters._asdict().items():
+        values = [given] if isinstance(given, str) else given
+        if values is not None and not (values and all(value.strip() for value in values)):
             raise BadInput(f"{name}: nothing is given; leave it out, or say which.")
     return filters._replace(
-        entity=filters.entity and sought(filters.entity),
+        entity=[sought(entity) for entity in several(filters.entity)],
         since=_moment("since", filters.since, now),
         until=_moment("until", filters.until, now, end=True),
     )

@@ -12,6 +12,8 @@ import os
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from swarm_ledger.env import Env
@@ -128,7 +130,7 @@ class Fts5Index:
             words, formal = _parsed(db, query, self._env.now())
             question = _understood(db, words, self._env.now())
             self.terms_left_out = question.left_out
-            conditions = {field: _condition(db, field, value) for field, value in equal.items()}
+            conditions = {field: _condition(db, field, *values) for field, values in equal.items()}
             facets = "".join(f"{condition} AND " for condition in conditions.values())
             where = _both(_during(span), formal)
             hits = self._ranked(db, words, question, facets, where, span, k) if question.terms else []
@@ -178,7 +180,7 @@ class Fts5Index:
         """
         from .mentions import together
 
-        value = Filters(entity=entity).equal().get("entity", "")
+        value = entity.casefold()
 
         def work(db: sqlite3.Connection) -> list[tuple[str, int]]:
             rows = db.execute(
@@ -333,10 +335,10 @@ class Fts5Index:
         return touched
 
 
-def _condition(db: sqlite3.Connection, field: str, value: str) -> str:
-    """The FTS5 expression for `field` = `value`; an entity is also what of its type goes or went by its name."""
-    tokens = [facet(field, value)]
-    if field == "entity":
+def _condition(db: sqlite3.Connection, field: str, *values: str) -> str:
+    """The FTS5 expression for `field` = one of `values`; an entity is also what of its type went by its name."""
+    tokens = [facet(field, value) for value in values]
+    for value in values if field == "entity" else ():
         kind, _, slug = value.removeprefix("entity-").partition("-") if value.startswith("entity-") else ("", "", value)
         pages = db.execute(
             "SELECT id FROM entry WHERE n IN (SELECT rowid FROM words WHERE words MATCH ?) ORDER BY id",
@@ -388,23 +390,25 @@ def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, _Where
 
 def _newest(
     db: sqlite3.Connection,
-    equal: dict[str, str],
+    equal: dict[str, tuple[str, ...]],
     conditions: dict[str, str],
     given: _Where,
     k: int,
 ) -> list[tuple[Any, ...]]:
     columns = {"kind": "kind", "by": "by_"}
-    where = [given.sql] if given.sql else []
-    values: list[object] = [*given.values]
-    for field, value in equal.items():
-        if field in columns:
-            where.append(f"{columns[field]} = ?")
-            values.append(clean(value))
-        else:
-            where.append("entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)")
-            values.append(conditions[field])
+    among = "entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)"
+    for field, condition in conditions.items():
+        if field not in columns:
+            given = _both(given, _Where(among, (condition,)))
+    # SQLite has the newest of one kind or agent in order; those of several it would sort, however many there are.
+    lists = [[_Where(f"{columns[f]} = ?", (clean(one),)) for one in equal[f]] for f in columns if f in equal]
+    wheres = [reduce(_both, one, given) for one in product(*lists)]
     order = "ORDER BY moment DESC, id, entry.n LIMIT ?"
-    return fetch(db, f"{' AND '.join(where)} {order}", (*values, k))
+    if len(wheres) > 1:
+        listed = (db.execute(f"SELECT n FROM entry WHERE {one.sql} {order}", (*one.values, k)) for one in wheres)  # noqa: S608 (text of ours)
+        rows = [n for found in listed for (n,) in found]
+        wheres = [_Where("entry.n IN (SELECT value FROM json_each(?))", (str(rows),))]
+    return fetch(db, f"{wheres[0].sql} {order}", (*wheres[0].values, k))
 
 
 def _understood(db: sqlite3.Connection, query: str, now: float) -> Question:

@@ -106,14 +106,15 @@ def _run(arguments: list[str]) -> int:
 
             print(f"swarm {__version__}")
             return 0
-        if option == "--as" and arguments:
-            acting = arguments.pop(0)
-        elif option.startswith("--as="):
-            acting = option[len("--as=") :]
-        elif option == "--json":
+        name, given, value = option.partition("=")
+        if option == "--json":
             options.append(option)
-        elif option == "--as":
-            raise BadInput("--as needs the name of an agent: swarm --as NAME VERB …")
+        elif name == "--as":
+            if not given and not arguments:
+                raise BadInput("--as needs the name of an agent: swarm --as NAME VERB …")
+            if acting is not None:
+                raise BadInput("--as is given more than once; give the one that is meant.")
+            acting = value if given else arguments.pop(0)
         else:
             raise BadInput(f"{option!r} is not understood here; {_USAGE}")
     if not arguments or arguments[0] == "help":

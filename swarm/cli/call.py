@@ -52,6 +52,24 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}.\n{hint}")
 
 
+class _Once(argparse.Action):
+    """Stores the value of an option, and refuses a second: nobody can tell which of them was meant."""
+
+    given = False
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if self.given and option_string:
+            raise BadInput(f"{option_string} is given more than once; give the one that is meant.")
+        self.given = True
+        setattr(namespace, self.dest, values)
+
+
 def parser_of(verb: str, module: Verb) -> argparse.ArgumentParser:
     """The parser of one verb."""
     parser = _Parser(
@@ -62,6 +80,7 @@ def parser_of(verb: str, module: Verb) -> argparse.ArgumentParser:
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
         allow_abbrev=False,
     )
+    parser.register("action", None, _Once)
     module.arguments(parser)
     parser.add_argument("--as", dest="acting", metavar="NAME", help="act as this agent")
     parser.add_argument("--json", action="store_true", help="print JSON: one object, or one a line for lists")

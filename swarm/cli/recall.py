@@ -26,13 +26,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The query and filters."""
     parser.add_argument("query", metavar="QUERY", nargs="*", help="words; none with a filter lists the newest")
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many (default: 10)")
-    parser.add_argument("--kind", help="only entries of this one kind: fact, log, task, plan, entity, reflection, …")
-    parser.add_argument("--by", metavar="AGENT", help="only what this agent recorded")
-    parser.add_argument("--to", metavar="AGENT", help="only log entries that are for this agent")
-    parser.add_argument("--entity", help="only what mentions it: an id, type:name or a name (of any type)")
-    parser.add_argument(
-        "--room", help="only what is filed there: auth (in any wing), backend/auth, or a wing, backend/"
-    )
+    for name, metavar, text in (
+        ("kind", "KIND", "only entries of this kind: fact, log, task, plan, entity, reflection, …"),
+        ("by", "AGENT", "only what this agent recorded"),
+        ("to", "AGENT", "only log entries that are for this agent"),
+        ("entity", "ENTITY", "only what mentions it: an id, type:name or a name (of any type)"),
+        ("room", "ROOM", "only what is filed there: auth (in any wing), backend/auth, or a wing, backend/"),
+    ):
+        parser.add_argument(f"--{name}", action="append", metavar=metavar, help=f"{text}; several: any of them")
     parser.add_argument(
         "--since",
         metavar="TIME",

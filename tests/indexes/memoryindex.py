@@ -74,13 +74,16 @@ class MemoryIndex:
                 held[word] += weight
         return held
 
-    def _fits(self, row: Row, equal: dict[str, str], span: tuple[float, float] | None) -> bool:
+    def _fits(self, row: Row, equal: dict[str, tuple[str, ...]], span: tuple[float, float] | None) -> bool:
         if span and not span[0] <= (row.moment or 0.0) <= span[1]:
             return False
         plain = {"kind": [row.kind], "by": [row.by], "to": row.to.splitlines(), "room": rooms(row.room)}
         return all(
-            facet("entity", value) in row.facets.split() if field == "entity" else value in plain[field]
-            for field, value in equal.items()
+            any(
+                facet("entity", value) in row.facets.split() if field == "entity" else value in plain[field]
+                for value in values
+            )
+            for field, values in equal.items()
         )
 
     def _hit(self, row: Row, path: str, blob: str, score: float | None, terms: list[str]) -> Hit:

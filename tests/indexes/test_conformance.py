@@ -73,6 +73,12 @@ def test_filters_hold_for_every_hit(ledger: Any, index: LexicalIndex) -> None:
         (Filters(entity="web app"), [three]),
         (Filters(since="2026-11-02", until="2026-11-02"), [two]),
         (Filters(kind="log", by="eve"), []),
+        (Filters(kind=["fact", "log"]), [three, two, one]),
+        (Filters(kind=["fact", "plan"], by=["ada", "bob"]), [three]),
+        (Filters(by=("bob", "eve", "bob")), [two]),
+        (Filters(to=["eve", "bob"], room=["ops", "dev"]), [one]),
+        (Filters(entity=["db", "web app"]), [three]),
+        (Filters(room=["backend/", "ops"], kind=["log", "fact"], by=["bob"]), [two]),
     ):
         assert found(index, "", filters) == expected
         assert set(found(index, "deploy", filters)) == set(expected)
@@ -136,6 +142,7 @@ def test_bad_questions_are_refused(index: LexicalIndex) -> None:
         ("the of", Filters(), 10),
         ("x", Filters(), 0),
         ("x", Filters(kind="facts"), 10),
+        ("x", Filters(kind=["fact", "facts"]), 10),
         ("x", Filters(since="someday"), 10),
     ):
         with pytest.raises(BadInput):

@@ -425,12 +425,12 @@ def test_hits_agree_with_a_naive_search(ledger: Any, index: Fts5Index) -> None:
     for _ in range(200):
         words = rng.sample(vocabulary, k=rng.randint(1, 4))
         by, room = rng.choice([None, "ada", "bob"]), rng.choice([None, "r1"])
-        kind = rng.choice([None, "log", "fact"])
+        kind = rng.choice([None, "log", "fact", ["fact", "log"], ["fact", "plan"]])
         expected = {
             identity
             for identity, its_kind, its_by, its_room, text in entries
             if set(words) & set(text.split())
-            and kind in (None, its_kind)
+            and (kind is None or its_kind in (kind if isinstance(kind, list) else [kind]))
             and by in (None, its_by)
             and room in (None, its_room)
         }
@@ -439,6 +439,31 @@ def test_hits_agree_with_a_naive_search(ledger: Any, index: Fts5Index) -> None:
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         best = index.search(" ".join(words), Filters(kind=kind, by=by, room=room), k=5)
         assert best == hits[:5]
+
+
+def test_the_newest_of_several_kinds_and_agents_are_those_that_a_look_at_all_gives(
+    ledger: Any, index: Fts5Index
+) -> None:
+    """However many of each there are, and whatever else is asked for."""
+    rng = random.Random(4)
+    written = []
+    for n in range(60):
+        by, at = rng.choice(["ada", "bob", "eve"]), datetime(2026, 11, 1 + n % 7, tzinfo=UTC)
+        room = rng.choice(["r1", "r2"])
+        add = ledger.log if rng.random() < 0.5 else ledger.fact
+        written.append((-at.timestamp(), add(f"entry {n}", by=by, room=room, at=at), add == ledger.log, by, room))
+    for by, room in ((["ada", "eve"], None), (["eve", "bob"], "r1"), (["ada"], ["r1", "r2"])):
+        expected = [
+            id
+            for _, id, is_log, its_by, its_room in sorted(written)
+            if its_by in by and (room is None or its_room in room)
+        ]
+        assert ids_of(index.search("", Filters(kind=["fact", "log"], by=by, room=room), k=1000)) == expected
+        assert ids_of(index.search("", Filters(kind=["fact", "log"], by=by, room=room), k=5)) == expected[:5]
+    assert len(index.search("", Filters(by=[f"nobody{n}" for n in range(2_000)] + ["ada"]), k=1000)) == sum(
+        one[3] == "ada" for one in written
+    )
+    assert index.search("entry", Filters(entity=[f"nothing{n}" for n in range(2_000)])) == []
 
 
 def test_an_index_grown_bit_by_bit_answers_like_one_built_at_once(ledger: Any, tmp_path: Path) -> None:

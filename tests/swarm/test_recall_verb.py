@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm import BadInput, Filters, Swarm
 from swarm_indexes import intake, sentences
 from swarm_indexes.sentences import SentenceModel
 
@@ -91,6 +92,48 @@ def test_limits_in_time_are_given_as_people_say_them(repository: Path, run: Run)
         done = run("recall", "retry", option, "")
         assert done.code == 2
         assert done.err == f"swarm: {option[2:]}: nothing is given; leave it out, or say which.\n"
+
+
+def test_a_filter_that_is_given_several_times_holds_for_any_of_its_values(repository: Path, run: Run) -> None:
+    """Different filters hold all; one of several values that says nothing is refused as one alone is."""
+    fact = run("remember", "--as=ada", "Retry policy", "--entity", "topic:retry").id
+    note = run("log", "--as=bob", "retry failed", "--to", "eve").id
+    page = "entity-topic-retry"
+
+    def found(*options: str) -> set[str]:
+        return {json.loads(line)["id"] for line in run("recall", *options, "--json").out.splitlines()}
+
+    assert found("retry", "--kind", "fact", "--kind", "log") == {fact, note}
+    assert found("retry", "--kind=fact", "--kind=log", "--by=bob") == {note}
+    assert found("--by=bob", "--by=ada", "--kind=fact", "--kind=entity") == {fact, page}
+    assert found("retry", "--to=eve", "--to=bob") == {note}
+    assert found("--entity=topic:retry", "--entity=other", "--kind=fact") == {fact}
+    assert found("retry", "--kind=fact", "--kind=log", "--as-of=now") == {fact, note}
+    with Swarm.open(str(repository)) as swarm:
+        assert {hit.id for hit in swarm.reader().recall("retry", Filters(kind=["fact", "log"]))} == {fact, note}
+        with pytest.raises(BadInput, match="kind: nothing is given; leave it out, or say which"):
+            swarm.reader().recall("retry", Filters(kind=[]))
+    done = run("recall", "retry", "--kind", "fact", "--kind", " ")
+    assert (done.code, done.err) == (2, "swarm: kind: nothing is given; leave it out, or say which.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("recall", "x", "--since", "today", "--since", "yesterday"),
+        ("recall", "x", "-k", "1", "-k", "2"),
+        ("recall", "x", "--as-of=now", "--as-of=now"),
+        ("remember", "A title", "--body", "one", "--body", "two"),
+        ("log", "x", "--as", "ada", "--as", "bob"),
+        ("--as", "ada", "--as=bob", "status"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice_is_refused(repository: Path, run: Run, words: list[str]) -> None:
+    """In one line; which of two was meant, nobody can tell, and the first would be lost without a word."""
+    name = next(word for word in words if word.startswith("-")).partition("=")[0]
+    done = run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"swarm: {name} is given more than once; give the one that is meant.\n"
 
 
 def test_a_fact_is_found_by_the_file_that_it_cites(repository: Path, run: Run) -> None:
