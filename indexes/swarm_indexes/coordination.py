@@ -13,6 +13,7 @@ from itertools import accumulate
 from math import log
 
 from .terms import phrase
+from .within import Within
 
 __all__ = ["MATCHING", "WEIGHTS", "frequency", "heaviest", "holding", "idf_of", "shares", "shares_among"]
 
@@ -41,22 +42,21 @@ def heaviest(
     counts: Mapping[str, int],
     total: int,
     allowed: int,
-    facets: str,
-    condition: str,
-    values: tuple[object, ...],
+    within: Within,
     wanted: int,
 ) -> list[int]:
     """`wanted` of the rows that hold terms of `counts`, or more, those that weigh most and some others; else all.
 
-    `counts` has the `frequency` of each term, `total` is the number of rows and `allowed` of those for which `facets`
-    hold, an FTS5 expression ending in AND, or "". `condition` is SQL beginning with AND, or "".
+    `counts` has the `frequency` of each term, `total` is the number of rows and `allowed` of those for which the facets
+    of `within` hold.
     """
     terms = sorted(((idf_of(count, total), term) for term, count in counts.items()), reverse=True)
     rows: list[int] = []
+    condition = within.condition(db)
     for need in _levels(terms, counts, total, wanted * total / max(allowed, 1)):
         found = db.execute(
             f"SELECT rowid FROM words WHERE words MATCH ? {condition}",  # noqa: S608 (text of ours; data are parameters)
-            (f"{facets}({_reaching(terms, need)})", *values),
+            (within.match(_reaching(terms, need)), *within.values),
         )
         rows = [n for (n,) in found]
         if len(rows) >= wanted:
@@ -69,7 +69,7 @@ def shares(
 ) -> dict[int, float]:
     """Row → how much it is about `term`, from 0 to 1: BM25F's share of it without the `idf`.
 
-    Of `rows`, or where they are None of all; only where `facets` hold (as in `heaviest`), which has no part in it.
+    Of `rows`, or where they are None of all; only where `facets` hold (as in `Within`), which has no part in it.
     """
     where, values = "", [facets + phrase(term)]
     if rows is not None:
@@ -111,7 +111,7 @@ def shares_among(
 
 
 def holding(db: sqlite3.Connection, facets: str, most: int) -> int:
-    """For how many rows `facets` hold (as in `heaviest`); counts up to `most`."""
+    """For how many rows `facets` hold (as in `Within`); counts up to `most`."""
     count: int = db.execute(
         "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (facets.removesuffix(" AND "), most)
     ).fetchone()[0]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from whoosh.fields import ID, Schema
+from whoosh.lang.porter import stem
 from whoosh.qparser import plugins
 from whoosh.qparser.default import QueryParser
 from whoosh.qparser.syntax import GroupNode
@@ -34,6 +35,7 @@ from .filters import Filters
 from .syntax import FACETS, FIELDS, TEXTS
 from .tables import vocabulary
 from .terms import together, words
+from .within import Within
 
 __all__ = ["Parsed", "parse"]
 
@@ -67,11 +69,12 @@ _PLUGINS = [
 
 
 class Parsed(NamedTuple):
-    """A query of the language. `words` rank; `condition` is SQL for the row in `entry` of every hit, or ""."""
+    """A query of the language: `words` rank, `within` holds for every hit."""
 
     words: str
-    condition: str
-    values: tuple[object, ...]
+    within: Within
+    bare: bool
+    """Whether there are words outside of the conditions, one of which every hit holds."""
 
 
 Facet = Callable[[str, str], str]
@@ -84,11 +87,11 @@ def parse(text: str, now: float, db: sqlite3.Connection, facet: Facet) -> Parsed
     reading = _Reading(db, facet, now)
     try:
         tree = parser.parse(_ASKING.sub("", text), normalize=False)
-        condition = reading.together(list(tree) if isinstance(tree, _Loose) else [tree])
+        within = reading.together(list(tree) if isinstance(tree, _Loose) else [tree])
     except RecursionError:
         raise BadInput("the query has too many parentheses inside each other; take some out.") from None
     asks = "?" if _ASKING.search(text) else ""
-    return Parsed(" ".join(reading.words) + asks, condition, tuple(reading.values))
+    return Parsed(" ".join(reading.words) + asks, within, reading.bare)
 
 
 class _Reading:
@@ -97,17 +100,60 @@ class _Reading:
     def __init__(self, db: sqlite3.Connection, facet: Facet, now: float) -> None:
         self._db, self._facet, self._now = db, facet, now
         self.words: list[str] = []
+        self.bare = False
         self.values: list[object] = []
 
-    def together(self, nodes: list[Any]) -> str:
+    def together(self, nodes: list[Any]) -> Within:
         """What holds for every hit of `nodes`, which stand beside each other."""
+        also: list[str] = []
+        unless: list[str] = []
         conditions = []
         for node in nodes:
+            negated = isinstance(node, Not)
             if isinstance(node, Term) and node.fieldname == "text" and not re.search(r"\s", node.text):
                 self.words.append(node.text)
+                self.bare = True
+            elif expression := self._postings(node.query if negated else node, wanted=not negated):
+                (unless if negated else also).append(f"({expression})")
             else:
                 conditions.append(self._condition(node))
-        return " AND ".join(one for one in conditions if one)
+        return Within(
+            also="".join(f"{one} AND " for one in also),
+            unless=" OR ".join(unless),
+            sql=" AND ".join(one for one in conditions if one),
+            values=tuple(self.values),
+        )
+
+    def _postings(self, node: Any, wanted: bool) -> str:
+        """An FTS5 expression for `node`, "" where the postings alone do not tell; its words rank where `wanted`."""
+        if isinstance(node, And | Or):
+            before = len(self.words)
+            nots = [one.query for one in node if isinstance(one, Not)]
+            parts = [self._postings(one, wanted) for one in node if not isinstance(one, Not)]
+            negated = [self._postings(one, not wanted) for one in nots]
+            if not parts or not all(parts + negated) or (nots and isinstance(node, Or)):
+                del self.words[before:]
+                return ""
+            found = (" AND " if isinstance(node, And) else " OR ").join(f"({part})" for part in parts)
+            return f"({found}) NOT ({' OR '.join(f'({part})' for part in negated)})" if negated else found
+        field = node.field() or "text"
+        if isinstance(node, Prefix) and field in TEXTS and _is_stem(start := node.text.lower()):
+            # Else FTS5 would look for what begins with the stem, which is shorter.
+            stems = self._standing_for(f"{start}*")
+            self.words += stems[:_RANKED] if wanted else []
+            return f'{{{TEXTS[field]}}} : "{start}" *'
+        if not isinstance(node, Term | Phrase) or field == "at":
+            return ""
+        text = " ".join(node.words) if isinstance(node, Phrase) else node.text
+        if field in FACETS:
+            Filters(**{field: text}).equal()
+            return self._facet(field, text)
+        terms = words(normalize("NFKC", text))
+        if not terms or any(map(together, terms)):
+            return ""
+        if wanted:
+            self.words.append(text)
+        return f'{{{TEXTS[field]}}} : "{" ".join(terms)}"'
 
     def _condition(self, node: Any, wanted: bool = True) -> str:
         """SQL for `node`; its words rank where they are `wanted`."""
@@ -199,3 +245,7 @@ class _Reading:
     def _matching(self, match: str) -> str:
         self.values.append(match)
         return "entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)"
+
+
+def _is_stem(word: str) -> bool:
+    return bool(stem(word) == word)  # type: ignore[no-untyped-call]

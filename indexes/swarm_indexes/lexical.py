@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import reduce
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarm_ledger.env import Env
 from swarm_ledger.errors import BadInput
@@ -22,8 +22,9 @@ from swarm_ledger.errors import BadInput
 from .filters import EVERYTHING, Filters
 from .hits import Hit, fetch, successors_first, to_hit
 from .indexfile import IndexFile
-from .tables import APPLICATION, RANKED, SCHEMA, VERSION, meta
+from .tables import APPLICATION, SCHEMA, VERSION, meta
 from .terms import clean, facet, facet_values, query_terms
+from .within import Within, passing
 
 if TYPE_CHECKING:
     from swarm_ledger.store import Store
@@ -40,9 +41,6 @@ _T = TypeVar("_T")
 
 TERMS = 64
 """How many distinct terms of a query are searched for; `Fts5Index.terms_left_out` counts the others."""
-
-_LISTED = 10_000
-"""Of how many entries that a condition holds for a list is made, before any word is looked up."""
 
 _MENTIONING = 1000
 """How many entries that mention an entity tell what stands beside it."""
@@ -127,19 +125,23 @@ class Fts5Index:
             db.execute("BEGIN")  # one state for the ranking and for what is shown of it
             if worded:
                 self._take_in_meanings(db)  # what was written meanwhile
-            words, formal = _parsed(db, query, self._env.now())
+            words, formal, bare = _parsed(db, query, self._env.now())
             question = _understood(db, words, self._env.now())
             self.terms_left_out = question.left_out
             conditions = {field: _condition(db, field, *values) for field, values in equal.items()}
             facets = "".join(f"{condition} AND " for condition in conditions.values())
-            where = _both(_during(span), formal)
-            hits = self._ranked(db, words, question, facets, where, span, k) if question.terms else []
+            within = _during(formal, span)._replace(facets=facets)
+            hits = self._ranked(db, words, question, within, span, k) if question.terms else []
             if not hits and (question.spans or not question.terms):
                 if not span and question.spans:
-                    where = _both(where, _during(question.spans[0]))
-                if not equal and not where.sql:
+                    within = _during(within, question.spans[0])
+                if not equal and not within.whole()[0]:
                     raise BadInput("nothing to search for: give a word that is not a stop word, or a filter.")
-                hits = [to_hit(row) for row in _newest(db, equal, conditions, where, k)]
+                hits = [to_hit(row) for row in _newest(db, equal, conditions, within, k)]
+            elif not bare and len(hits) < k:
+                there = {hit.id for hit in hits}  # (cache OR kind:log) holds for logs without the word too
+                more = _newest(db, equal, conditions, within, k + len(there))
+                hits += [to_hit(row) for row in more if row[1] not in there][: k - len(hits)]
             db.execute("COMMIT")
             return hits
 
@@ -158,7 +160,7 @@ class Fts5Index:
         def work(db: sqlite3.Connection) -> list[tuple[tuple[str, str], dict[str, float]]]:
             self._take_in_meanings(db)
             question = _understood(db, query, self._env.now())
-            matches = self._matches(db, query, question)
+            matches = self._matches(db, query, question, Within(), 1)
             close, columns, _ = featured(db, question, matches, self._weights().features)
             said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
             return [
@@ -226,19 +228,17 @@ class Fts5Index:
         db: sqlite3.Connection,
         words: str,
         question: Question,
-        facets: str,
-        where: _Where,
+        within: Within,
         span: tuple[float, float] | None,
         k: int,
     ) -> list[Hit]:
         from .hop import SEEDS, hops
-        from .matches import best, passing
+        from .matches import best
         from .ranking import rank
 
-        within = _within(db, where) if where.sql else ""
-        matches = self._matches(db, words, question, facets, within, where.values, k)
+        matches = self._matches(db, words, question, within, k)
         seeds = best(db, {n: -matches.own[n] for n in matches.pool if n in matches.own}, SEEDS)[:SEEDS]
-        held = hops(db, seeds, span, lambda rows: passing(db, rows, facets, within, where.values))
+        held = hops(db, seeds, span, lambda rows: passing(db, rows, within))
         ranked = rank(db, question, matches, held, k, self._weights())
         listed = "entry.n IN (SELECT value FROM json_each(?))"  # one parameter, however many rows
         found = {row[0]: row for row in fetch(db, listed, (str([one.n for one in ranked]),))}
@@ -249,10 +249,8 @@ class Fts5Index:
         db: sqlite3.Connection,
         words: str,
         question: Question,
-        facets: str = "",
-        within: str = "",
-        values: tuple[object, ...] = (),
-        k: int = 1,
+        within: Within,
+        k: int,
     ) -> Matches:
         from .matches import match
 
@@ -260,9 +258,7 @@ class Fts5Index:
             db,
             question.terms,
             int(meta(db, "entries") or 0),
-            facets,
             within,
-            values,
             k,
             context=question.asks,
             spans=question.spans,
@@ -352,62 +348,42 @@ def _condition(db: sqlite3.Connection, field: str, *values: str) -> str:
     return f"facets : ({listed})"
 
 
-class _Where(NamedTuple):
-    """SQL that holds for the rows of `entry` that are meant, "" for all."""
-
-    sql: str = ""
-    values: tuple[object, ...] = ()
+def _during(within: Within, span: tuple[float, float] | None) -> Within:
+    return within.plus("moment BETWEEN ? AND ?", span) if span else within
 
 
-def _during(span: tuple[float, float] | None) -> _Where:
-    return _Where("moment BETWEEN ? AND ?", span) if span else _Where()
-
-
-def _both(one: _Where, other: _Where) -> _Where:
-    return _Where(" AND ".join(part for part in (one.sql, other.sql) if part), one.values + other.values)
-
-
-def _within(db: sqlite3.Connection, where: _Where) -> str:
-    """`where` as coordination.heaviest takes it: for few entries a list of them, for many a look at each match."""
-    some = f"SELECT count(*) FROM (SELECT 1 FROM entry WHERE {where.sql} LIMIT ?)"  # noqa: S608 (text of ours)
-    if db.execute(some, (*where.values, _LISTED)).fetchone()[0] < _LISTED:
-        # The + keeps SQLite from running the full-text query once for each of them.
-        return f"AND +rowid IN (SELECT n FROM entry WHERE {where.sql})"  # noqa: S608 (as above)
-    return f"AND EXISTS (SELECT 1 FROM {RANKED} WHERE entry.n = words.rowid AND {where.sql})"  # noqa: S608 (as above)
-
-
-def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, _Where]:
-    """The words of `query`, and its conditions where it is in the query language."""
+def _parsed(db: sqlite3.Connection, query: str, now: float) -> tuple[str, Within, bool]:
+    """The words of `query`, its conditions where it is in the query language, and whether a hit needs a word."""
     from .syntax import is_formal
 
     if not is_formal(query):
-        return query, _Where()
+        return query, Within(), True
     from .language import parse
 
     found = parse(clean(query), now, db, lambda field, value: _condition(db, field, value.casefold()))
-    return found.words, _Where(found.condition, found.values)
+    return found.words, found.within, found.bare
 
 
 def _newest(
     db: sqlite3.Connection,
     equal: dict[str, tuple[str, ...]],
     conditions: dict[str, str],
-    given: _Where,
+    within: Within,
     k: int,
 ) -> list[tuple[Any, ...]]:
     columns = {"kind": "kind", "by": "by_"}
-    among = "entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)"
+    given = Within(*within.whole())
     for field, condition in conditions.items():
         if field not in columns:
-            given = _both(given, _Where(among, (condition,)))
+            given = given.plus("entry.n IN (SELECT rowid FROM words WHERE words MATCH ?)", (condition,))
     # SQLite has the newest of one kind or agent in order; those of several it would sort, however many there are.
-    lists = [[_Where(f"{columns[f]} = ?", (clean(one),)) for one in equal[f]] for f in columns if f in equal]
-    wheres = [reduce(_both, one, given) for one in product(*lists)]
+    lists = [[(f"{columns[f]} = ?", (clean(one),)) for one in equal[f]] for f in columns if f in equal]
+    wheres = [reduce(lambda found, one: found.plus(*one), some, given) for some in product(*lists)]
     order = "ORDER BY moment DESC, id, entry.n LIMIT ?"
     if len(wheres) > 1:
         listed = (db.execute(f"SELECT n FROM entry WHERE {one.sql} {order}", (*one.values, k)) for one in wheres)  # noqa: S608 (text of ours)
         rows = [n for found in listed for (n,) in found]
-        wheres = [_Where("entry.n IN (SELECT value FROM json_each(?))", (str(rows),))]
+        wheres = [Within("entry.n IN (SELECT value FROM json_each(?))", (str(rows),))]
     return fetch(db, f"{wheres[0].sql} {order}", (*wheres[0].values, k))
 
 

@@ -16,11 +16,12 @@ from .coordination import frequency, heaviest, holding, idf_of, shares, shares_a
 from .dates import Span
 from .streams import STREAM_BITS
 from .tables import RANKED
+from .within import Within, passing
 
 if TYPE_CHECKING:
     from .meaning import Near
 
-__all__ = ["DECAY", "POOL", "Matches", "Term", "best", "match", "passing"]
+__all__ = ["DECAY", "POOL", "Matches", "Term", "best", "match"]
 
 DECAY = (1.0, 0.7, 0.5, 0.35, 0.25)
 """What a match one, two, three, four places away counts."""
@@ -160,9 +161,7 @@ def match(
     db: sqlite3.Connection,
     terms: list[str],
     total: int,
-    facets: str,
-    within: str,
-    values: tuple[object, ...],
+    within: Within,
     k: int,
     *,
     context: bool,
@@ -170,9 +169,8 @@ def match(
     author: str = "",
     near: Near | None = None,
 ) -> Matches:
-    """The matches of `terms` among those of the `total` entries for which `facets` and `within` hold.
+    """The matches of `terms` among those of the `total` entries for which `within` holds.
 
-    Those two are as coordination.heaviest takes them, `within` as its condition.
     With `context`, what only stands beside a match is in the pool too, and what is of the times of
     `spans`, by `author` or `near` to the question in meaning.
     """
@@ -187,10 +185,10 @@ def match(
         unsure = pool  # whether the filters hold for them
         spots = _spots(db, pool)
     else:
-        few = holding(db, facets, _NARROW) if facets else _NARROW
+        few = holding(db, within.facets, _NARROW) if within.facets else _NARROW
         allowed = few if few < _NARROW else total
-        narrow = {term: facets for term, count in known.items() if allowed < count}
-        heavy = heaviest(db, known, total, allowed, facets, within, values, max(k, _HEAVY))
+        narrow = {term: within.facets for term, count in known.items() if allowed < count}
+        heavy = heaviest(db, known, total, allowed, within, max(k, _HEAVY))
         rows = shares_among(db, idf, heavy, narrow)
         size = POOL if context else _POOL_FOR_WORDS
         order = _best(db, rows, idf, max(k, size))
@@ -207,14 +205,14 @@ def match(
         beside = _neighbours(db, {n: spots[n] for n in pool if n in spots}, _REACH)
         spots |= {n: spot for spot, n in beside.items()}
         if near:
-            nearest = _nearest(db, near, facets, within, values)
+            nearest = _nearest(db, near, within)
         then = _during(db, spans) | _by(db, author) | nearest
         spots |= _spots(db, then)
         unsure = unsure | (set(beside.values()) | then) - pool
         pool = pool | unsure
         spots |= _previous(db, spots)
-    if unsure and (facets or within):
-        pool = pool - unsure | passing(db, unsure, facets, within, values)
+    if unsure and any(within):
+        pool = pool - unsure | passing(db, unsure, within)
     absent = sum(_weight(0, total) for term in terms if not counts[term])
     matched = [
         Term(term, _weight(count, total), {n: share**_EVEN for n, share in rows[term].items()})
@@ -242,11 +240,11 @@ def _by(db: sqlite3.Connection, author: str) -> set[int]:
     return {n for (n,) in db.execute(listed, (author, _AUTHORED))} if author else set()
 
 
-def _nearest(db: sqlite3.Connection, near: Near, facets: str, within: str, values: tuple[object, ...]) -> set[int]:
-    """The rows nearest in meaning of those for which `facets` and `within` hold."""
+def _nearest(db: sqlite3.Connection, near: Near, within: Within) -> set[int]:
+    """The rows nearest in meaning of those for which `within` holds."""
     found: list[int] = []
     for part in near.nearest():
-        held = passing(db, part, facets, within, values) if facets or within else set(part)
+        held = passing(db, part, within) if any(within) else set(part)
         found += (n for n in part if n in held)
         if len(found) >= _NEAREST:
             break
@@ -305,27 +303,3 @@ def _previous(db: sqlite3.Connection, spots: dict[int, int]) -> dict[int, int]:
     wanted = sorted({spot - 1 for spot in spots.values()}.difference(spots.values()))
     listed = "SELECT n, spot FROM place WHERE spot IN (SELECT value FROM json_each(?))"
     return dict(db.execute(listed, (str(wanted),)))
-
-
-def passing(
-    db: sqlite3.Connection, rows: Collection[int], facets: str, within: str, values: tuple[object, ...]
-) -> set[int]:
-    """Those of `rows` for which `facets` and `within` hold, as in `match`."""
-    listed = "IN (SELECT value FROM json_each(?))"
-    given = str(list(rows))
-    if not facets:
-        return {
-            n
-            for (n,) in db.execute(
-                f"SELECT n FROM (SELECT n AS rowid, n FROM entry WHERE n {listed}) AS words WHERE true {within}",  # noqa: S608
-                (given, *values),
-            )
-        }
-    match = facets.removesuffix(" AND ")
-    return {
-        n
-        for (n,) in db.execute(
-            f"SELECT rowid FROM words WHERE words MATCH ? AND +rowid {listed} {within}",  # noqa: S608
-            (match, given, *values),
-        )
-    }

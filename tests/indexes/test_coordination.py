@@ -9,6 +9,7 @@ from itertools import accumulate
 import pytest
 
 from swarm_indexes import coordination
+from swarm_indexes.within import Within
 
 ROWS = 4000
 WORDS = [f"w{n}x" for n in range(800)]
@@ -60,7 +61,7 @@ def bm25(db: sqlite3.Connection, terms: list[str]) -> dict[int, float]:
 def heaviest(db: sqlite3.Connection, terms: list[str], wanted: int, facets: str = "", allowed: int = ROWS) -> set[int]:
     counts = {term: coordination.frequency(db, term) for term in terms}
     known = {term: count for term, count in counts.items() if count}
-    found = coordination.heaviest(db, known, ROWS, allowed, facets, "", (), wanted) if known else []
+    found = coordination.heaviest(db, known, ROWS, allowed, Within(facets=facets), wanted) if known else []
     assert len(found) == len(set(found))
     return set(found)
 
@@ -153,6 +154,6 @@ def test_shares_among_rows_are_the_same(db: sqlite3.Connection) -> None:
 def test_a_condition_holds_for_every_row(db: sqlite3.Connection) -> None:
     """Rows outside the span are not found."""
     counts = {term: coordination.frequency(db, term) for term in ("w5x", "w90x")}
-    span = "AND +rowid IN (SELECT n FROM entry WHERE moment BETWEEN ? AND ?)"
-    found = coordination.heaviest(db, counts, ROWS, ROWS, "", span, (100.0, 900.0), ROWS)
+    span = Within(sql="moment BETWEEN ? AND ?", values=(100.0, 900.0))
+    found = coordination.heaviest(db, counts, ROWS, ROWS, span, ROWS)
     assert set(found) == {n for n in weighed(db, ["w5x", "w90x"]) if 100 <= n <= 900}

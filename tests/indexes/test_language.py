@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from swarm_indexes import matches
 from swarm_indexes.filters import Filters
 from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.syntax import is_formal, unknown_fields
@@ -215,6 +216,64 @@ def test_deep_queries_have_an_end(index: Fts5Index, opening: str) -> None:
 def test_a_word_that_no_entry_holds_may_be_another(index: Fts5Index, query: str, meant: str | None) -> None:
     """The nearest one that some entry holds, in full; the rest of the query as it was."""
     assert index.did_you_mean(query) == meant
+
+
+Tree = Any
+"""A word, ("kind", kind), ("title", word), or (AND, OR or NOT, trees)."""
+
+
+def drawn(rng: random.Random, depth: int) -> Tree:
+    form = rng.choice(["word", "word", "kind", "title"] + ["AND", "OR", "NOT"] * depth)
+    if form == "word" or form == "title":
+        word = rng.choice(["red", "blue", "green", "plan"])
+        return (form, word)
+    if form == "kind":
+        return (form, rng.choice(["fact", "log"]))
+    return (form, [drawn(rng, depth - 1) for _ in range(1 if form == "NOT" else rng.randint(2, 3))])
+
+
+def said(tree: Tree) -> str:
+    form, of = tree
+    if form == "NOT":
+        return f"NOT ({said(of[0])})"
+    if form in ("AND", "OR"):
+        return "(" + f" {form} ".join(map(said, of)) + ")"
+    return of if form == "word" else f"{form}:{of}"
+
+
+def holds(tree: Tree, kind: str, title: str, body: str) -> bool:
+    form, of = tree
+    if form == "NOT":
+        return not holds(of[0], kind, title, body)
+    if form in ("AND", "OR"):
+        return (all if form == "AND" else any)(holds(one, kind, title, body) for one in of)
+    return of == kind if form == "kind" else of in (title if form == "title" else f"{title} {body}").split()
+
+
+@pytest.mark.parametrize("few", [300, 0])
+def test_conditions_hold_for_every_hit_and_leave_none_out(
+    ledger: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Random trees of AND, OR and NOT find what they say, in few matches and in many."""
+    rng = random.Random(17)
+    entries = {}
+    for _ in range(60):
+        title, body = (" ".join(rng.sample(["red", "blue", "green", "plan"], rng.randint(1, 2))) for _ in range(2))
+        if rng.random() < 0.5:
+            entries[ledger.log(f"{title} {body}")] = ("log", "", f"{title} {body}")
+        else:
+            entries[ledger.fact(title, body)] = ("fact", title, body)
+    index = Fts5Index(str(tmp_path / "more.db"), ledger.store)
+    monkeypatch.setattr(matches, "_FEW_FOR_WORDS", few)
+    for _ in range(150):
+        tree = drawn(rng, 3)
+        query = f"plan AND ({said(tree)})" if rng.random() < 0.5 else f"kind:{rng.choice(['log', 'fact'])} {said(tree)}"
+        wanted = {id for id, entry in entries.items() if holds(tree, *entry)}
+        wanted &= {id for id, (kind, *texts) in entries.items() if (kind in query[:9]) or query.startswith("plan")}
+        if query.startswith("plan"):
+            wanted &= {id for id, (_, *texts) in entries.items() if "plan" in " ".join(texts).split()}
+        if is_formal(query):
+            assert {hit.id for hit in index.search(query, k=100)} == wanted, query
 
 
 def test_a_plain_query_does_not_load_the_language(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from swarm_indexes import lexical
+from swarm_indexes import within
 from swarm_indexes.lexical import TERMS, Filters, Fts5Index
 from swarm_ledger.errors import BadInput
 from swarm_ledger.memory import MemoryStore
@@ -288,7 +288,7 @@ def test_a_wide_span_and_a_narrow_one_hold_alike(
         for since in ("2026-11-21T11:00:00Z", "2026-11-21T14:00:00Z")
     ]
     listed = [index.search(query, filters, k=30) for query, filters in asked]
-    monkeypatch.setattr(lexical, "_LISTED", 1)
+    monkeypatch.setattr(within, "_LISTED", 1)
     assert [index.search(query, filters, k=30) for query, filters in asked] == listed
     assert sum(map(len, listed)) > 200
 
