@@ -83,11 +83,11 @@ def about(swarm: Swarm, name: str, k: int = 10) -> About:
         if fact.id == hit.id
     ]
     mentions = [hit for hit in found if page is None or hit.id != page.id][:k]
-    judged = [hit.id for hit in mentions if hit.kind in ("fact", "reflection")]
+    judged = [hit.id for hit in (page, *mentions) if hit and hit.kind != "log"]
     standings = swarm.evidence.of(judged) if judged else {}
     return About(
         page.id if page else " ".join(name.split()),
-        page,
+        page and page._replace(standing=standings.get(page.id)),
         aliases,
         tuple(_judged(swarm, _of(swarm, keys, names))),
         tuple(_judged(swarm, told[:k])),

@@ -1,4 +1,4 @@
-"""Facts by what they cite and what they give the value of: derived from the ledger, beside the search index.
+"""Facts by what they cite and what they give the value of, and what is contested: derived, beside the search index.
 
 It also keeps what was found out about the code: the marks of blobs, and verdicts by the blob that they were given on.
 All of it can be deleted and comes back.
@@ -6,6 +6,7 @@ All of it can be deleted and comes back.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -25,7 +26,7 @@ from .saying import KEPT, SHARED, alike, said_in, sketch, words
 
 __all__ = ["Cited", "Fact", "FactIndex", "Known", "digests", "is_active"]
 
-_APPLICATION, _VERSION = 0x53574556, 6
+_APPLICATION, _VERSION = 0x53574556, 7
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
@@ -36,6 +37,8 @@ CREATE TABLE cited (fact INTEGER, nth INTEGER, kind TEXT, digest TEXT, path TEXT
 CREATE INDEX cited_fact ON cited (fact);
 CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
 CREATE TABLE recent (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
+CREATE TABLE contested (id TEXT PRIMARY KEY, of TEXT) WITHOUT ROWID;
+CREATE INDEX contested_of ON contested (of);
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
 CREATE TABLE verdict (digest TEXT, source TEXT, verdict TEXT, path TEXT, first INTEGER, last INTEGER, exact INTEGER,
     why TEXT, PRIMARY KEY (digest, source)) WITHOUT ROWID;
@@ -141,6 +144,13 @@ class FactIndex:
                 out.setdefault(str(fact.key), []).append(fact)
         return out
 
+    def contested(self, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Id → the contested entries about it, of those of `ids`, of whatever kind, about which there are any."""
+        out: dict[str, tuple[str, ...]] = {}
+        for of, id in self._rows("SELECT of, id FROM contested", "of", ids, "ORDER BY id"):
+            out[of] = (*out.get(of, ()), id)
+        return out
+
     def like(self, text: str, said: frozenset[str]) -> list[str]:
         """Ids of a few active facts that say what `text` says, whose words are `said`, as far as words tell."""
         few = sketch(text)
@@ -243,7 +253,7 @@ class FactIndex:
         """Begin anew: all of it comes back from the ledger and the code."""
 
         def work(db: sqlite3.Connection) -> None:
-            for table in ("meta", "cited", "sketch", "recent", "fact", "blob", "verdict", "tree"):
+            for table in ("meta", "cited", "sketch", "recent", "fact", "contested", "blob", "verdict", "tree"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
         self._write(work, waits=True)
@@ -282,9 +292,12 @@ class FactIndex:
             db.execute("DELETE FROM sketch")
             db.execute("DELETE FROM recent")
             db.execute("DELETE FROM fact")
+            db.execute("DELETE FROM contested")
         for change in changes.changes:
             if change.path.startswith(("facts/", "reflections/")):
                 _take_in(db, change)
+            elif change.path.startswith("contested/"):
+                _take_in_contested(db, change)
         if db.execute("SELECT count(*) FROM recent").fetchone()[0] > _RECENT:
             db.execute("INSERT INTO sketch SELECT h, fact FROM recent")
             db.execute("DELETE FROM recent")
@@ -340,6 +353,18 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         "INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)",
         [(n, nth, *row) for nth, row in _cited(citations if isinstance(citations, list) else [])],
     )
+
+
+def _take_in_contested(db: sqlite3.Connection, change: Change) -> None:
+    from swarm_ledger.entry import Document
+
+    id = id_of(change.path)
+    db.execute("DELETE FROM contested WHERE id = ?", (id,))
+    if change.version and id:
+        with contextlib.suppress(BadInput):  # `check` names it
+            of = Document.parse(change.version.text).fields.get("of")
+            if isinstance(of, str):  # else of a file that is no entry
+                db.execute("INSERT INTO contested VALUES (?, ?)", (id, of))
 
 
 def _fact(row: Sequence[Any]) -> Fact:

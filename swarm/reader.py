@@ -144,7 +144,7 @@ class Reader:
         """The `k` entries that match `query` best, best first; those shown whole are noted as read by this session.
 
         Those whose chance to answer is below `least` are left out: none may be good enough. A fact whose evidence
-        changed or is gone on the branch of this worktree, or that others contest, has half the odds that it would have,
+        changed or is gone on the branch of this worktree, and what is contested, has half the odds that it would have,
         and says so in `standing`. With `priors` what was shown, edited or cited lately, by whomever, has a little more.
         Of an entry that is longer than its snippet nothing is noted: what nobody saw must not be written over.
         `filters.entity` may be written as in a mention, times as people say them. `as_of`, a time too, asks
@@ -194,7 +194,7 @@ class Reader:
         """`hits` with how they stand, those in doubt further behind, and with `priors` those of use further ahead."""
         from swarm_indexes.priors import placed
 
-        judged = [hit.id for hit in hits if hit.kind in ("fact", "reflection")]
+        judged = [hit.id for hit in hits if hit.kind != "log"]
         ranked = [hit.id for hit in hits if hit.score is not None]
         standings = self._swarm.evidence.of(judged) if judged else {}
         used = self._swarm.use.of(ranked) if priors and ranked else {}

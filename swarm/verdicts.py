@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
 
 
 class Evidence:
-    """Judges the citations of a ledger's facts against one tree of code. It is a `swarm_ledger.standing.Standings`."""
+    """Judges the citations of a ledger's facts against one tree of code."""
 
     def __init__(self, swarm: Swarm, ref: str | None = None, ran: Sequence[Mapping[str, object]] = ()) -> None:
         """`ran`: citations of what commands print now, for those on what they printed once."""
@@ -67,19 +67,24 @@ class Evidence:
         """Why no code at all can be looked at, once that was tried; "" where it can."""
 
     def of(self, ids: Collection[str]) -> Mapping[str, Standing]:
-        """See Standings.of."""
+        """How those of `ids` stand that are facts or reflections, or are contested; the others are left out.
+
+        Cheap: what was judged before comes from a cache by blob id. Never raises for what cannot be checked.
+        """
         facts = self._index.facts(ids)
+        contested = self._index.contested(ids)
         worst: dict[str, str] = {}
         for one in self._judged(self._index.cited([fact.id for fact in facts]), of_now=True):
             worst[one.fact] = max(worst.get(one.fact, "fresh"), one.verdict, key=VERDICTS.index)
         against = rivals(self._index.with_keys(ids))
         now = self._swarm.env.now()
-        return {
+        known = {
             fact.id: Standing(
                 worst.get(fact.id, ""), against.get(fact.id, ()), fact.until is not None and fact.until <= now
             )
             for fact in facts
         }
+        return known | {id: known.get(id, Standing())._replace(contested=by) for id, by in contested.items()}
 
     def verdicts(self, ids: Collection[str] | None = None) -> list[Verdict]:
         """The verdict on each citation of those of `ids`, or of all active facts, by fact."""

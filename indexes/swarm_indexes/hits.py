@@ -57,7 +57,8 @@ class Hit(NamedTuple):
     until: str | None = None
     """Of a version of a past moment that holds no more: when another took its place, or it was taken out."""
     standing: Standing | None = None
-    """Of a fact or reflection: whether its evidence holds on the reader's branch and who contests it; where judged."""
+    """Whether its evidence holds on the reader's branch, and what contests it: of facts, reflections and what is
+    contested, where that was looked up."""
 
 
 def fetch(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:

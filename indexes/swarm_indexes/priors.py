@@ -1,7 +1,7 @@
-"""What ranks beside the question: whether a hit was of use lately, whether a fact stands, and what says nothing.
+"""What ranks beside the question: whether a hit was of use lately, whether it stands, and what says nothing.
 
 Parts are log-odds, added to those of a hit's chance. They are small, so that only hits change places whose chances are
-near: what is of use to a dozen agents every day gains a fifth of its odds, a fact in doubt keeps half of them.
+near: what is of use to a dozen agents every day gains a fifth of its odds, what is in doubt keeps half of them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _parts(hit: Hit, uses: Uses | None, standing: Standing | None, now: float) -
         yield "use", _USE * strength(uses, now)
     if standing and standing.evidence in ("changed", "gone"):
         yield f"evidence_{standing.evidence}", _DOUBT
-    if standing and standing.rivals:
+    if standing and (standing.rivals or standing.contested):
         yield "contested", _DOUBT
     if hit.kind == "entity" and hit.whole and not hit.snippet:
         yield "bare_page", _BARE

@@ -1,14 +1,13 @@
-"""How a fact stands for a reader: whether its evidence is unchanged on their branch, and whether others contest it.
+"""How an entry stands for a reader: whether its evidence is unchanged on their branch, and whether it is contested.
 
-A standing says nothing of whether the fact is true.
+A standing says nothing of whether a fact is true.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-__all__ = ["VERDICTS", "Standing", "Standings"]
+__all__ = ["VERDICTS", "Standing"]
 
 VERDICTS = ("fresh", "moved", "uncheckable", "changed", "gone")
 """Of one citation, the best first: the same text in its place; elsewhere; its source cannot be read; there, but
@@ -16,7 +15,7 @@ different; not there."""
 
 
 class Standing(NamedTuple):
-    """How one fact or reflection stands."""
+    """How one document stands; all but `contested` is of facts and reflections."""
 
     evidence: str = ""
     """The worst of VERDICTS that its citations have; "" where it cites nothing that can be checked."""
@@ -24,13 +23,10 @@ class Standing(NamedTuple):
     """Ids of the other active facts that give its key another value for the same time."""
     expired: bool = False
     """Whether its `valid_to` has passed."""
+    contested: tuple[str, ...] = ()
+    """Ids of the contested entries about it that nobody retracted yet: versions that a merge could not join."""
 
-
-class Standings(Protocol):
-    """Looks standings up, for one reader on one branch."""
-
-    def of(self, ids: Collection[str]) -> Mapping[str, Standing]:
-        """The standings of those of `ids` that are facts or reflections; the others are left out.
-
-        Cheap: what was judged before comes from a cache by blob id. Never raises for what cannot be checked.
-        """
+    @property
+    def doubtful(self) -> bool:
+        """Whether its evidence, other facts or another version speak against it."""
+        return self.evidence in ("changed", "gone") or bool(self.rivals or self.contested)

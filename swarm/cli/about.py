@@ -57,7 +57,8 @@ def run(call: Call) -> int:
         say("nothing is known of it.")
         return 0
     title = f"  {found.page.title}" if found.page else ""
-    say(f"{found.name}{title}{'; also ' + ', '.join(found.aliases) if found.aliases else ''}")
+    doubt = _stands(found.page.standing) if found.page else ""
+    say(f"{found.name}{title}{'; also ' + ', '.join(found.aliases) if found.aliases else ''}{doubt}")
     if found.page and found.page.snippet:
         say(f"   {found.page.snippet}")
     for one in (*found.said, *found.told):

@@ -60,7 +60,7 @@ def short(name: str) -> str:
 
 
 def stands(standing: Standing) -> str:
-    """What is to be said of how a fact stands, in a few words; "" where nothing speaks against it."""
+    """What is to be said of how an entry stands, in a few words; "" where nothing speaks against it."""
     evidence = {
         "moved": "evidence unchanged, moved",
         "changed": "EVIDENCE CHANGED on this branch",
@@ -70,6 +70,7 @@ def stands(standing: Standing) -> str:
     parts = [
         evidence.get(standing.evidence, ""),
         f"CONTESTED by {', '.join(standing.rivals)}" if standing.rivals else "",
+        f"CONTESTED, another version is in {', '.join(standing.contested)}" if standing.contested else "",
         "no longer valid" if standing.expired else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -1,5 +1,5 @@
-"""Read an entry as it stands, and whether its evidence does; of a retracted one, who took it out and why, and what it
-said."""
+"""Read an entry as it stands, whether its evidence does, and what contests it; of a retracted one, who took it out and
+why, and what it said."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(call: Call) -> int:
     """Print it."""
     shown = call.reader.show(call.options.id)
     gone = shown.retracted
-    checked = shown.kind in ("fact", "reflection") and not gone
+    checked = shown.kind != "log" and not gone
     standing = call.swarm.evidence.of([shown.id]).get(shown.id) if checked else None
     verdicts = call.swarm.evidence.verdicts([shown.id]) if standing else []
     if call.json:
@@ -52,7 +52,7 @@ def run(call: Call) -> int:
     elif shown.text:
         say(shown.text.removesuffix("\n"))
     if standing:
-        if verdicts or standing.rivals or standing.expired:
+        if verdicts or standing.rivals or standing.contested or standing.expired:
             say("")
         for one in verdicts:
             where = f" at {one.path}:{one.first}-{one.last}" if one.path and one.verdict != "fresh" else ""
@@ -60,6 +60,10 @@ def run(call: Call) -> int:
         for rival in standing.rivals:
             key = shown.fields.get("key")
             say(f"contested by {rival}: both give {key} a value; swarm supersede WRONG --by RIGHT settles it")
+        for id in standing.contested:
+            say(
+                f"contested: another version is in {id}; put in what belongs here, then `swarm retract {id} --why TEXT`"
+            )
         if standing.expired:
             say(f"no longer valid since {shown.fields.get('valid_to')}")
     return 0

@@ -56,20 +56,24 @@ def test_use_only_moves_what_is_near() -> None:
         (Standing("gone"), {"evidence_gone": -0.7}),
         (Standing("fresh", ("fact-x",)), {"contested": -0.7}),
         (Standing("gone", ("fact-x",)), {"evidence_gone": -0.7, "contested": -0.7}),
+        (Standing(contested=("contested-x",)), {"contested": -0.7}),
+        (Standing("fresh", ("fact-x",), contested=("contested-x", "contested-y")), {"contested": -0.7}),
     ],
 )
 def test_a_fact_in_doubt_has_half_the_odds_and_is_not_hidden(standing: Standing, parts: dict[str, float]) -> None:
     """Behind a sound one that is nearly as good, before one that is far worse; marked, with a part for each doubt."""
     found = placed([hit("a", 0.4), hit("b", 0.39), hit("c", 0.05)], {}, {"a": standing}, NOW)
     assert order(found) == ["b", "a", "c"]
-    assert found[1].standing == standing
+    assert found[1].standing == standing and standing.doubtful
     assert found[1].shares == {"around": 1.0, **parts}
 
 
 @pytest.mark.parametrize("evidence", ["", "fresh", "moved", "uncheckable"])
 def test_evidence_that_is_unchanged_or_out_of_reach_is_no_doubt(evidence: str) -> None:
     """Nor is it that a fact is no longer valid: whoever asks for it may mean that time."""
-    found = placed([hit("a", 0.4)], {}, {"a": Standing(evidence, (), expired=True)}, NOW)
+    standing = Standing(evidence, (), expired=True)
+    found = placed([hit("a", 0.4)], {}, {"a": standing}, NOW)
+    assert not standing.doubtful
     assert (found[0].score, found[0].shares) == (0.4, {"around": 1.0})
 
 

@@ -7,12 +7,16 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarm import BadInput, Filters, Swarm
 from swarm_indexes import intake, sentences
 from swarm_indexes.sentences import SentenceModel
+from swarm_ledger.contested import Side, contested, contested_path
+from swarm_ledger.ids import id_of, new_request, path_of
+from swarm_ledger.store import Put, Request
 
 from .conftest import Ran, git
 
@@ -216,6 +220,51 @@ def test_contested_facts_come_behind_one_that_nobody_contests(repository: Path, 
     assert hits[0]["id"] == next(id for id in before if id != one)
     assert {hit["id"]: hit["standing"]["rivals"] for hit in hits[1:]} == {one: [two], two: [one]}
     assert [hit["shares"].get("contested") for hit in hits] == [None, -0.7, -0.7]
+
+
+def contest(swarm: Swarm, id: str) -> str:
+    """What a merge does that hides a version of the entry `id`; the id of the contested entry."""
+    path, tip = path_of(id), swarm.store.tip()
+    version = swarm.store.read(path)
+    assert version and tip
+    kept, other = (Side(version.blob, by, 1_795_258_443, tip) for by in ("ada", "bob"))
+    place = contested_path(path, kept, other)
+    made = Put(str(id_of(place)), place, contested(path, kept, other, ("body",), version.text), None)
+    swarm.store.submit(Request(new_request(swarm.env.rng), "swarm", "swarm", 0, "merge", (made,)))
+    return made.entry
+
+
+@pytest.mark.parametrize("kind", ["plan", "task", "entity", "fact"])
+def test_a_document_of_which_a_merge_hid_a_version_is_marked_until_that_is_settled(
+    repository: Path, run: Run, kind: str
+) -> None:
+    """In every answer: behind what is nearly as good, with the contested entry named, in words and in JSON."""
+    type_ = ("--set", "type=topic") if kind == "entity" else ()
+    for name in ("of uploads", "of imports"):
+        run("remember", "--as=ada", f"--kind={kind}", f"Retry policy {name}", "--body=Thrice.", *type_)
+
+    def found(*options: str) -> list[dict[str, Any]]:
+        lines = run("recall", "retry policy", f"--kind={kind}", "--json", *options).out.splitlines()
+        return [json.loads(line) for line in lines]
+
+    ahead, behind = (hit["id"] for hit in found())
+    sound = found()[0]["standing"]
+    with Swarm.open(str(repository)) as swarm:
+        id = contest(swarm, ahead)
+    hits = found()
+    assert [hit["id"] for hit in hits] == [behind, ahead]
+    assert [hit["shares"].get("contested") for hit in hits] == [None, -0.7]
+    assert hits[1]["standing"]["contested"] == [id]
+    assert hits[0]["standing"] == sound
+    assert f"CONTESTED, another version is in {id}" in run("recall", "retry", f"--kind={kind}").out
+    assert f"contested: another version is in {id}" in run("show", ahead).out
+    assert json.loads(run("show", ahead, "--json").out)["standing"]["contested"] == [id]
+    assert found("--as-of=now")[0]["standing"] is None
+    if kind == "entity":
+        assert f"CONTESTED, another version is in {id}" in run("about", ahead).out
+    assert run("show", id, "--as=ada").code == run("retract", id, "--why=joined", "--as=ada").code == 0
+    assert [(hit["id"], hit["standing"]) for hit in found("--no-priors")] == [(ahead, sound), (behind, sound)]
+    assert "contested" not in run("show", ahead).out
 
 
 def test_explain_names_what_leads_to_a_hit(repository: Path, run: Run) -> None:
