@@ -108,6 +108,7 @@ class Session(NamedTuple):
 
     def reset(self, since: float | None = None) -> None:
         """Forget what was read, or what was read before `since`; for a context that no longer holds it."""
+        _TAILS.pop(self._seen_file, None)
         try:
             if since is not None:
                 append_line(self._seen_file, f"\n! {int(since)}".encode())

@@ -39,7 +39,7 @@ def _count(index: str) -> int:
 
 
 _counts: dict[str, int] = {}
-"""Pack's name → number of objects. A pack's name says what is in it, so this is always true."""
+"""Pack's name → number of objects. No name is used for two packs, so this is always true."""
 
 
 def _counted(packs: str, name: str) -> int:

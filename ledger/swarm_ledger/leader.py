@@ -314,9 +314,11 @@ class Leader:
     def _write_pack(self, chain: Chain) -> str:
         """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
         disk, env = self._env.disk, self._env
-        checksum, pack, index = encode_pack(chain.objects, chain.deltas)
-        scratch = f"{self._scratch}/{checksum}.{env.rng.getrandbits(48):012x}"
-        target = f"{self._ledger}/objects/pack/pack-{checksum}"
+        _, pack, index = encode_pack(chain.objects, chain.deltas)
+        # Not named by what it holds: the batch of a leader that died comes again, and a `git repack -d` that saw its
+        # pack as one that nothing refers to would remove ours of the same name.
+        name = f"{env.rng.getrandbits(160):040x}"
+        scratch, target = f"{self._scratch}/{name}", f"{self._ledger}/objects/pack/pack-{name}"
         made: list[str] = []
         try:
             try:
@@ -328,8 +330,6 @@ class Leader:
             disk.create(f"{scratch}.idx", index)
             made.append(f"{scratch}.idx")
             env.point("pack-written")
-            with contextlib.suppress(FileNotFoundError):  # of an attempt at the same batch that did not end
-                os.unlink(f"{target}.keep")
             disk.create(f"{target}.keep", f"{chain.tip}\n".encode())
             made.append(f"{target}.keep")
             disk.rename(f"{scratch}.pack", f"{target}.pack")

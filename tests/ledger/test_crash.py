@@ -20,7 +20,7 @@ import pytest
 
 from swarm_ledger.env import Env
 from swarm_ledger.errors import Busy, Unconfirmed
-from swarm_ledger.git import environment
+from swarm_ledger.git import environment, git
 from swarm_ledger.gitstore import GitStore
 from swarm_ledger.store import Append, Put, Request
 from tests.children import exiting
@@ -209,3 +209,41 @@ def test_a_stopped_leader_is_named_and_costs_nothing(
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+
+
+def test_a_pack_that_is_made_again_is_not_the_one_that_a_repack_is_about_to_remove(
+    home: str, make_request: Callable[..., Request]
+) -> None:
+    """A leader died with its pack in place, a repack saw that nothing refers to it, and ends after the next leader."""
+    packs, queue = f"{home}/ledger.git/objects/pack", f"{home}/queue/new"
+
+    def wait_then_die(at: str) -> None:
+        if at == "leading":
+            Path(home, "is-leading").touch()
+            while len([name for name in os.listdir(queue) if name[0] != "."]) < 2:
+                time.sleep(0.001)
+        elif at == "pack-durable":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        with exiting():
+            dying = GitStore(home, Env(point=wait_then_die))
+            dying.submit(make_request(Put("a", "facts/a.md", b"a", None), id="dying"))
+    redundant: set[str] = set()
+
+    def repack(at: str) -> None:
+        """As `git repack -ad` begins: it notes the packs that no `.keep` guards, and packs what is reachable."""
+        if at == "taken":
+            redundant.update(name for name in os.listdir(packs) if not os.path.exists(f"{packs}/{name[:45]}.keep"))
+            git(f"{home}/ledger.git", "repack", "-a", "-q")
+
+    while not Path(home, "is-leading").exists():
+        time.sleep(0.001)
+    with contextlib.closing(GitStore(home, Env(point=repack))) as store:
+        store.submit(make_request(Put("b", "facts/b.md", b"b", None), id="waiting"))
+        for name in redundant:
+            os.unlink(f"{packs}/{name}")
+        requests = [dict(commit.trailers)["Request"] for commit in store.history()]
+    os.waitpid(child, 0)
+    assert sorted(requests) == ["begin", "dying", "waiting"]
