@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from whoosh.support.levenshtein import damerau_levenshtein
-
 from .coordination import frequency
 from .syntax import FACETS, TEXTS
 from .tables import vocabulary
@@ -68,6 +66,8 @@ def _nearest(db: sqlite3.Connection, term: str) -> str | None:
 
 
 def _far(one: str, other: str) -> int:
+    from whoosh.support.levenshtein import damerau_levenshtein  # most queries that find nothing have no near word
+
     return int(damerau_levenshtein(one, other, limit=2))  # type: ignore[no-untyped-call]
 
 
