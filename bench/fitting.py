@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from swarm_indexes.lexical import Fts5Index
-from swarm_indexes.ranking import Weights
+from swarm_indexes.ranking import Weights, said_by_another
 
 __all__ = ["FOR_CHANCE", "Sample", "chances", "fit", "model", "samples"]
 
@@ -85,19 +85,21 @@ def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sam
             continue
         value = one.rows @ order
         best = int(value.argmax())
+        found = {name: one.rows[:, place].tolist() for place, name in enumerate(names)}
+        ahead = said_by_another(found, value.tolist(), weights)
         near = np.argsort(-value, kind="stable")[:20]
         for place in near:
-            seen.append([value[place] - value[best], *one.rows[best, columns], 1.0])
+            seen.append([value[place] - value[best], *one.rows[best, columns], ahead, 1.0])
             good.append(one.good[place])
     rows, wanted = np.array(seen), np.array(good)
-    found = np.zeros(rows.shape[1])
+    fitted = np.zeros(rows.shape[1])
     for _ in range(30):  # Newton's method
-        chance = 1 / (1 + np.exp(-np.clip(rows @ found, -30, 30)))
-        slope = rows.T @ (chance - wanted) + 1e-3 * found
+        chance = 1 / (1 + np.exp(-np.clip(rows @ fitted, -30, 30)))
+        slope = rows.T @ (chance - wanted) + 1e-3 * fitted
         curve = (rows * (chance * (1 - chance))[:, None]).T @ rows + 1e-3 * np.eye(rows.shape[1])
-        found -= np.linalg.solve(curve, slope)
-    keys = ("slope", *telling, "base")
-    return {name: round(float(value), 3) for name, value in zip(keys, found, strict=True)}
+        fitted -= np.linalg.solve(curve, slope)
+    keys = ("slope", *telling, "said_by_another", "base")
+    return {name: round(float(value), 3) for name, value in zip(keys, fitted, strict=True)}
 
 
 def model(names: Sequence[str], given: Sequence[Sample], unanswerable: Sequence[Sample] = ()) -> Weights:

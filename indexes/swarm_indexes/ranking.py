@@ -20,12 +20,16 @@ from .matches import Matches
 from .question import Question
 from .tables import RANKED
 
-__all__ = ["Ranked", "Weights", "featured", "rank", "weights"]
+__all__ = ["Ranked", "Weights", "featured", "rank", "said_by_another", "weights"]
 
 _CLOSE = 200
 """Of so many that are best without a look at their text, the text is looked at."""
 _LEAST = 1e-4
 """What a row beyond those that were looked at closely scores at most."""
+_AUTHORS = ("author", "author_says_i", "author_length")
+"""The features that only entries by the agent whom a question names have."""
+_MOST_AHEAD = 4.0
+"""From here on it does not matter by how much more somebody else's entry is ahead."""
 _FIRST, _HALVED = 0.6, 2
 """How likely the best by the weights answers, beside entries that share entities with the best matches; and by how many
 places on it is half as likely."""
@@ -35,7 +39,7 @@ _HOLDS = 4
 
 class Weights(NamedTuple):
     """The model. A chance is the logistic function of `slope` times how far the value is below that of the best, plus
-    the weighted features of the best, plus `base`."""
+    the weighted features of the best, plus that of `said_by_another`, plus `base`."""
 
     features: Mapping[str, float]
     chance: Mapping[str, float]
@@ -112,10 +116,11 @@ def rank(
     close, found, rest = featured(db, question, matches, model.features)
     if not close:
         return []
-    order = _order(close, _values(found, model.features, len(close)))
+    values = _values(found, model.features, len(close))
+    order = _order(close, values)
     best, first = order[0]
     offset = sum(weight * found[name][first] for name, weight in model.chance.items() if found.get(name))
-    offset += model.chance["base"]
+    offset += model.chance["base"] + model.chance["said_by_another"] * said_by_another(found, values, model.features)
     slope = model.chance["slope"]
     if hops.rows:
         weighed = [
@@ -170,6 +175,18 @@ def _joined(
 def _reasons(cover: float, rank: int) -> dict[str, float]:
     """What counts for a row that holds `cover` of the question's terms, `rank` places behind the best by weights."""
     return {"place": reason(_FIRST * _HALVED / (_HALVED + rank)), "cover": reason(LIKELY * cover**_HOLDS)}
+
+
+def said_by_another(found: Columns, values: Sequence[float], model: Mapping[str, float]) -> float:
+    """Where the question names one agent: how far the best entry by others would be ahead of the best by that one, if
+    it did not matter who wrote them. Then what is asked of the one was said by another, and there may be no answer.
+    """
+    named = found.get("author") or []
+    parts = _values({name: found[name] for name in _AUTHORS if name in found}, model, len(values))
+    plain = [value - part for value, part in zip(values, parts, strict=True)]
+    theirs = [value for value, by in zip(plain, named, strict=False) if not by]
+    own = [value for value, by in zip(plain, named, strict=False) if by]
+    return min(_MOST_AHEAD, max(0.0, max(theirs) - max(own))) if own and theirs else 0.0
 
 
 def _values(columns: Columns, model: Mapping[str, float], rows: int) -> list[float]:

@@ -10,7 +10,7 @@ import pytest
 from swarm_indexes.features import Marks, asked_terms, marks
 from swarm_indexes.lexical import Filters, Fts5Index
 from swarm_indexes.question import understand
-from swarm_indexes.ranking import weights
+from swarm_indexes.ranking import said_by_another, weights
 from swarm_indexes.terms import forms
 
 
@@ -82,6 +82,33 @@ def test_a_question_that_fits_nothing_scores_less(ledger: Any, index: Fts5Index)
     poor = index.search("is the zebra crossing of the airport closed at start?")[0].score
     assert good is not None and poor is not None
     assert good > 1.5 * poor
+
+
+def test_what_another_said_scores_less(ledger: Any, index: Fts5Index) -> None:
+    """A question of the one who did it has a higher score than the same of somebody else."""
+    ledger.log("I adopted a grey cat from the shelter", by="bob", room="r")
+    ledger.log("I painted the fence", by="ada", room="s")
+    answered = index.search("What did Bob adopt from the shelter?")[0]
+    unanswered = index.search("What did Ada adopt from the shelter?")[0]
+    assert (answered.score or 0) > 2 * (unanswered.score or 0) > 0
+
+
+@pytest.mark.parametrize(
+    ("authors", "values", "ahead"),
+    [
+        ([1.0, 0.0, 0.0], [3.0, 2.5, 0.5], 0.5),  # without its share of 1 the first would be at 2.0
+        ([1.0, 0.0, 0.0], [9.0, 2.5, 0.5], 0.0),
+        ([1.0, 0.0, 0.0], [1.0, 90.0, 0.5], 4.0),
+        ([1.0, 1.0, 1.0], [3.0, 2.5, 0.5], 0.0),
+        ([0.0, 0.0, 0.0], [3.0, 2.5, 0.5], 0.0),
+        ([], [3.0, 2.5, 0.5], 0.0),
+    ],
+)
+def test_how_far_another_is_ahead_leaves_out_who_wrote_it(
+    authors: list[float], values: list[float], ahead: float
+) -> None:
+    """Up to a bound; nothing where nobody is named, or all or none of the entries are by that one."""
+    assert said_by_another({"author": authors, "around": [0.5] * 3}, values, {"author": 1.0, "around": 2.0}) == ahead
 
 
 def test_marks_are_what_a_text_shows() -> None:
