@@ -65,7 +65,8 @@ def test_what_did_anyone_learn_about_a_file(swarm: Swarm) -> None:
 def test_who_touched_a_thing_last_and_why(swarm: Swarm) -> None:
     """The newest entry about the file is the last commit of it, and its text says why."""
     for path in ("indexes/swarm_indexes/lexical.py", "swarm/past.py", "bench/recall.py"):
-        last, subject = ours("log", "-1", "--format=%H%n%s", "--", path)
+        written = ours("log", "--no-merges", "--format=%at %H %s", "--", path)  # a rebase changes the order, not this
+        _, last, subject = max(written, key=lambda line: int(line.split()[0])).split(" ", 2)
         hit = swarm.reader().recall("", Filters(entity=f"file:{path}", kind="log"), k=1)[0]
         assert hit.ref == last
         assert subject[:40] in hit.snippet
