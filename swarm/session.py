@@ -30,8 +30,11 @@ GONE = "-"
 """Stands for the version of an entry that this session removed."""
 _JOIN_SECONDS = 10.0
 _TOKENS_BYTES = 1024
-_TAILS: dict[str, tuple[int, dict[str, BlobId]]] = {}
-"""File of what a session has read → (how far this process looked into it, what `latest` found up to there)."""
+_TAILS: dict[str, tuple[int, bytes, dict[str, BlobId]]] = {}
+"""File of what a session has read → (how far this process looked into it, what stands before that, what `latest` found
+up to there)."""
+_MARK = 64
+"""So many bytes tell that a file is the one that was looked at: versions and times do not come twice in an order."""
 
 
 class Session(NamedTuple):
@@ -68,27 +71,28 @@ class Session(NamedTuple):
 
     def latest(self, number: int) -> dict[str, BlobId]:
         """Place → version of what this session read or wrote last, up to `number` of them, the last one at the end."""
-        end, out = _TAILS.get(self._seen_file, (0, {}))
+        end, mark, out = _TAILS.get(self._seen_file, (0, b"", {}))
         try:
             fd = os.open(self._seen_file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return {}
         try:
             size = os.fstat(fd).st_size
-            if not end <= size <= end + 128 * number:  # forgotten meanwhile, or much was added
-                end, out = max(0, size - 128 * number), {}
-            added = os.pread(fd, size - end, end).decode(errors="replace").split("\n")
+            added = os.pread(fd, size - end + len(mark), end - len(mark)) if end <= size <= end + 128 * number else b""
+            if not added or not added.startswith(mark):  # much was added, or all was forgotten meanwhile
+                end, mark, out = max(0, size - 128 * number), b"", {}
+                added = os.pread(fd, size - end, end)
         finally:
             os.close(fd)
         out = dict(out)
-        for line in added:
+        for line in added[len(mark) :].decode(errors="replace").split("\n"):
             words = line.split(" ")
             if len(words) == 3 and len(words[1]) == 40:
                 out.pop(words[0], None)
                 out[words[0]] = BlobId(words[1])
         for place in [*out][:-number]:
             del out[place]
-        _TAILS[self._seen_file] = size, out
+        _TAILS[self._seen_file] = size, added[-_MARK:], out
         return out
 
     def seen(self) -> dict[str, BlobId]:

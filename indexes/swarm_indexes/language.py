@@ -137,11 +137,8 @@ class _Reading:
             found = (" AND " if isinstance(node, And) else " OR ").join(f"({part})" for part in parts)
             return f"({found}) NOT ({' OR '.join(f'({part})' for part in negated)})" if negated else found
         field = node.field() or "text"
-        if isinstance(node, Prefix) and field in TEXTS and _is_stem(start := node.text.lower()):
-            # Else FTS5 would look for what begins with the stem, which is shorter.
-            stems = self._standing_for(f"{start}*")
-            self.words += stems[:_RANKED] if wanted else []
-            return f'{{{TEXTS[field]}}} : "{start}" *'
+        if isinstance(node, Prefix) and field in TEXTS:
+            return self._beginning(field, node.text.lower(), wanted)
         if not isinstance(node, Term | Phrase) or field == "at":
             return ""
         text = " ".join(node.words) if isinstance(node, Phrase) else node.text
@@ -154,6 +151,19 @@ class _Reading:
         if wanted:
             self.words.append(text)
         return f'{{{TEXTS[field]}}} : "{" ".join(terms)}"'
+
+    def _beginning(self, field: str, start: str, wanted: bool) -> str:
+        """An FTS5 expression for what begins with `start`, "" where a list of words has to tell."""
+        split = words(normalize("NFKC", start))
+        if len(split) > 1 and not any(map(together, split)):
+            # Part of an identifier or path: its words one after the other, the last one begun if it is.
+            self.words += [start] if wanted else []
+            return f'{{{TEXTS[field]}}} : "{" ".join(split)}"' + (" *" if start.endswith(split[-1]) else "")
+        if not _is_stem(start):
+            return ""  # FTS5 would look for what begins with the stem, which is shorter
+        stems = self._standing_for(f"{start}*")
+        self.words += stems[:_RANKED] if wanted else []
+        return f'{{{TEXTS[field]}}} : "{start}" *'
 
     def _condition(self, node: Any, wanted: bool = True) -> str:
         """SQL for `node`; its words rank where they are `wanted`."""
@@ -202,6 +212,8 @@ class _Reading:
         pattern = f"{node.text}*" if isinstance(node, Prefix) else node.text
         if field not in TEXTS:
             raise BadInput(f"{field}:{quoted(pattern)}: only words have wildcards; write the whole value.")
+        if isinstance(node, Prefix) and (expression := self._beginning(field, node.text.lower(), wanted)):
+            return self._matching(expression)
         stems = self._standing_for(pattern.lower())
         if wanted:
             self.words += stems[:_RANKED]
@@ -215,7 +227,10 @@ class _Reading:
         """The words of the index that `pattern` stands for, the commonest first. They are stems."""
         start = re.split(r"[*?]", pattern, maxsplit=1)[0]
         if words(start) != [start]:
-            raise BadInput(f"{quoted(pattern)}: a wildcard needs a letter or digit before it, as in migrat*.")
+            raise BadInput(
+                f"{quoted(pattern)}: a wildcard needs a letter or digit before it, as in migrat*; in an identifier or "
+                "path it is a * at the end, as in retry_pol*."
+            )
         vocabulary(self._db)
         found = self._db.execute(
             "SELECT term, doc FROM temp.vocabulary "

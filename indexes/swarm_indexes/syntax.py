@@ -29,7 +29,7 @@ _FIELD = re.compile(rf"(?<![\w/])(?:{'|'.join(FIELDS)}):(?=[^\s:/])")
 _OTHER = re.compile(r"(?<![\w/:.])([A-Za-z_]{2,20}):(?=[\w\"'\[(])")
 _FORM = re.compile(
     r'(?<![^\s(:])"[^"]*\w[^"]*"(?![^\s)])'  # a phrase
-    r"|\w\*(?=[\s)]|$)|\w[*?]+\w"  # a wildcard
+    r"|\w/?\*(?=[\s)]|$)|\w[*?]+\w"  # a wildcard
     r"|[\w)*] (?:AND|OR|NOT) [\w(]|^NOT [\w(]"
 )
 

@@ -155,12 +155,13 @@ class _Salvage:
         if not objects:
             return
         disk = self._env.disk
-        checksum, pack, index = encode_pack(objects, {})
+        _, pack, index = encode_pack(objects, {})
+        name = f"{self._env.rng.getrandbits(160):040x}"  # a new one, as of a batch
         for suffix, data in ((".pack", pack), (".idx", index)):
             # As merged packs are called: a leader that tidies up after a dead one leaves it to us.
             path = f"{self._home}/tmp/merge-{self._env.rng.getrandbits(64):016x}{suffix}"
             disk.create(path, data)
-            disk.rename(path, f"{self._packs}/pack-{checksum}{suffix}")
+            disk.rename(path, f"{self._packs}/pack-{name}{suffix}")
         disk.sync_directory(self._packs)
 
     def _from_cache(self, lost: Iterable[bytes]) -> _Objects:

@@ -123,6 +123,25 @@ def test_what_has_no_meaning_is_refused(index: Fts5Index, query: str, said: str)
         index.search(query)
 
 
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("retry_poli*", ["adds retry_policy()", "see src/retry/policy_test.py", "src for retry_polish"]),
+        ("retry_policy_*", ["adds retry_policy()", "see src/retry/policy_test.py"]),
+        ("src/retry/*", ["see src/retry/policy_test.py"]),
+        ("text:src/ret*", ["see src/retry/policy_test.py"]),
+        ("retry_pol* NOT src", ["adds retry_policy()", "retry_pol is a name"]),
+        ("(src/ret* OR at:yesterday)", ["see src/retry/policy_test.py", "the cache was cleared"]),
+    ],
+)
+def test_an_identifier_or_path_may_end_in_a_star(ledger: Any, index: Fts5Index, query: str, titles: list[str]) -> None:
+    """Its words are found one after the other, the last one begun."""
+    for text in ("adds retry_policy()", "retry_pol is a name", "see src/retry/policy_test.py", "src for retry_polish"):
+        ledger.log(text)
+    assert is_formal(query)
+    assert sorted(hit.title for hit in index.search(query, Filters(kind="log"))) == titles
+
+
 def test_a_wildcard_for_too_many_words_is_refused(ledger: Any, index: Fts5Index) -> None:
     """It is not cut silently."""
     ledger.log(" ".join(f"q{n}x" for n in range(300)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -209,6 +210,20 @@ def test_reset_forgets_what_was_read(ada: Agent) -> None:
     assert ada.session.last(fact.path) is None
     ada.session.saw([(fact.path, BlobId("0" * 40))], 0)
     assert ada.session.seen() == {fact.path: "0" * 40}
+
+
+def test_what_another_process_made_it_forget_is_not_the_latest(ada: Agent) -> None:
+    """Also where it has read more since than there was before, so that the file is longer."""
+    session = ada.session
+    session.reset()
+    session.saw([("a", BlobId("1" * 40))], 0)
+    assert session.latest(9) == {"a": "1" * 40}
+    session.saw([("b", BlobId("2" * 40))], 0)
+    assert session.latest(9) == {"a": "1" * 40, "b": "2" * 40}
+    assert session.latest(1) == {"b": "2" * 40}
+    os.truncate(f"{session.home}/sessions/{session.id}.seen", 0)
+    session.saw([(f"c{n}", BlobId("3" * 40)) for n in range(5)], 0)
+    assert session.latest(9) == {f"c{n}": "3" * 40 for n in range(5)}
 
 
 def test_old_readings_can_be_forgotten_alone(ada: Agent, clock: Clock) -> None:
