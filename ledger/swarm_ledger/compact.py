@@ -75,7 +75,7 @@ def compact_if_due(home: str, env: Env) -> None:
                 continue
             chosen = [name for name, its in zip(names, tiers, strict=True) if its == tier and _settled(packs, name)]
             if len(chosen) >= due:
-                merge(home, chosen, env)
+                merge(home, chosen[:due], env)  # no more, though leaders that died have left many: a writer waits
                 return
     except (SwarmError, OSError, struct.error):
         return  # a `git repack` may have taken the packs meanwhile; a full disk leaves them too
@@ -169,15 +169,18 @@ def _join(packs: str, names: list[str], before: str, env: Env) -> str | None:
 def _repack(ledger: str, names: list[str], before: str) -> str:
     """The objects of packs as git packs them, in the files `before`-CHECKSUM: that checksum."""
     packs = f"{ledger}/objects/pack"
-    listing = "".join(f"{name}.pack\n" for name in names).encode()
+    wanted = set[bytes]().union(*(_names(f"{packs}/{name}.idx") for name in names))
+    beside = [name[:-4] for name in os.listdir(packs) if name.endswith(".idx") and name[:-4] not in names]
     options = ("--stdin-packs", "--threads=1", "--window=4", "--depth=50", "--quiet", "--no-write-bitmap-index")
     settings = ("-c", "pack.writeReverseIndex=false", "-c", "core.fsync=all")
-    made = git(ledger, *settings, "pack-objects", *options, before, stdin=listing, nice=10).decode().split()
-    if len(made) != 1:
-        raise Damaged(f"merging {len(names)} packs gave {len(made)}; run `swarm doctor`.")
-    if not set[bytes]().union(*(_names(f"{packs}/{name}.idx") for name in names)) <= _names(f"{before}-{made[0]}.idx"):
-        raise Damaged("a merged pack lacks objects; the old packs stay. Run `swarm doctor`.")
-    return made[0]
+    # Git walks from the commits of the packs through all of history, unless it is told where to stop; but then it
+    # leaves out what the packs beside hold too, and these may go at any time.
+    for stops in (beside, []):
+        listing = "".join([*(f"{name}.pack\n" for name in names), *(f"^{name}.pack\n" for name in stops)]).encode()
+        made = git(ledger, *settings, "pack-objects", *options, before, stdin=listing, nice=10).decode().split()
+        if len(made) == 1 and wanted <= _names(f"{before}-{made[0]}.idx"):
+            return made[0]
+    raise Damaged("a merged pack lacks objects; the old packs stay. Run `swarm doctor`.")
 
 
 @contextlib.contextmanager
