@@ -52,7 +52,7 @@ def test_replies_have_the_promised_fields(repository: Path, run: Callable[..., A
     fact = fields("remember", "remember", "Login answers True", "--cite", "auth.py:1-2")["id"]
     fields("edit", "edit", fact, "--body", "At once.")
     shown = fields("show", "show", fact)
-    assert set(shown["standing"]) == {"evidence", "rivals", "expired"} and shown["verdicts"]
+    assert set(shown["standing"]) == {"evidence", "rivals", "expired", "contested"} and shown["verdicts"]
     fields("history", "history", fact)
     fields("recall", "recall", "login answers")
     fields("about", "about", "login")
