@@ -20,7 +20,7 @@ from .directory import Directory
 from .env import Env, storage_error
 from .errors import Damaged, Expired, Fenced, NewerFormat, Owned, Refused, SwarmError, Unconfirmed
 from .git import cat_blobs, git
-from .objects import blob_id, encode_pack
+from .objects import blob_id, encode_pack, new_pack
 from .spool import Outcome, Spool, encode_outcome
 from .state import State
 from .store import Append, BlobId, CommitId, Receipt, Request
@@ -235,7 +235,7 @@ class Leader:
                     keep = self._write_pack(chain)
                 else:
                     aim = target
-                    keep = f"{self._ledger}/objects/pack/pack-{env.rng.getrandbits(160):040x}.keep"
+                    keep = f"{new_pack(self._ledger, env.rng)}.keep"
                     env.disk.create(keep, f"{aim}\n".encode())
                 try:
                     state.catch_up(aim)
@@ -314,11 +314,9 @@ class Leader:
     def _write_pack(self, chain: Chain) -> str:
         """Put the batch's objects on disk and into the repository; the path of the `.keep` that guards them."""
         disk, env = self._env.disk, self._env
-        _, pack, index = encode_pack(chain.objects, chain.deltas)
-        # Not named by what it holds: the batch of a leader that died comes again, and a `git repack -d` that saw its
-        # pack as one that nothing refers to would remove ours of the same name.
-        name = f"{env.rng.getrandbits(160):040x}"
-        scratch, target = f"{self._scratch}/{name}", f"{self._ledger}/objects/pack/pack-{name}"
+        pack, index = encode_pack(chain.objects, chain.deltas)
+        target = new_pack(self._ledger, env.rng)
+        scratch = f"{self._scratch}/{os.path.basename(target)}"
         made: list[str] = []
         try:
             try:

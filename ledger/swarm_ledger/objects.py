@@ -12,10 +12,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha1
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from .store import BlobId, CommitId
 
-__all__ = ["Tree", "blob_id", "encode_commit", "encode_pack", "entry_delta", "object_name", "seal_pack"]
+if TYPE_CHECKING:
+    from random import Random
+
+__all__ = ["Tree", "blob_id", "encode_commit", "encode_pack", "entry_delta", "new_pack", "object_name", "seal_pack"]
 
 COMMIT, TREE, BLOB = 1, 2, 3
 _OFS_DELTA = 6
@@ -149,8 +153,8 @@ def _distance(back: int) -> bytes:
 
 def encode_pack(
     objects: Mapping[bytes, tuple[int, bytes]], deltas: Mapping[bytes, tuple[bytes, bytes]]
-) -> tuple[str, bytes, bytes]:
-    """(checksum in hex, pack, index) of {name: (kind, content)}.
+) -> tuple[bytes, bytes]:
+    """(pack, index) of {name: (kind, content)}.
 
     `deltas`: name → (an earlier one of `objects`, the delta from it), for those that are stored so.
     """
@@ -180,7 +184,16 @@ def encode_pack(
             parts.append(record)
             placed.append((name, crc32(record), offset))
             offset += len(record)
-    return seal_pack(b"".join(parts), placed)
+    return seal_pack(b"".join(parts), placed)[1:]
+
+
+def new_pack(ledger: str, rng: Random) -> str:
+    """The path of a pack that is to be, without its suffix; no two are called the same.
+
+    A name made of what it holds would come again with the batch of a leader that died, and a `git repack -d` that saw
+    the first as one that nothing refers to would remove the second.
+    """
+    return f"{ledger}/objects/pack/pack-{rng.getrandbits(160):040x}"
 
 
 def seal_pack(body: bytes, placed: list[tuple[bytes, int, int]]) -> tuple[str, bytes, bytes]:

@@ -15,6 +15,7 @@ import re
 from .env import Env, read_file
 from .errors import Busy, Damaged
 from .git import git
+from .objects import new_pack
 from .store import CommitId
 
 __all__ = ["BRANCH", "commits", "leftovers", "move", "read", "remove_leftovers", "require", "restore", "unlock"]
@@ -125,7 +126,7 @@ def restore(ledger: str, tip: CommitId, env: Env) -> None:
     with contextlib.suppress(FileNotFoundError, Damaged):
         if read(ledger) is not None:
             return
-    keep = f"{ledger}/objects/pack/pack-{env.rng.getrandbits(160):040x}.keep"
+    keep = f"{new_pack(ledger, env.rng)}.keep"
     env.disk.create(keep, f"{tip}\n".encode())
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -19,7 +19,7 @@ from .compact import alone
 from .env import Env, storage_error
 from .errors import Damaged, SwarmError
 from .git import asks, environment, git
-from .objects import BLOB, COMMIT, TREE, encode_pack, object_name
+from .objects import BLOB, COMMIT, TREE, encode_pack, new_pack, object_name
 from .remotes import Remote, run
 
 __all__ = ["fsck", "salvage"]
@@ -155,13 +155,13 @@ class _Salvage:
         if not objects:
             return
         disk = self._env.disk
-        _, pack, index = encode_pack(objects, {})
-        name = f"{self._env.rng.getrandbits(160):040x}"  # a new one, as of a batch
+        pack, index = encode_pack(objects, {})
+        target = new_pack(self._ledger, self._env.rng)
         for suffix, data in ((".pack", pack), (".idx", index)):
             # As merged packs are called: a leader that tidies up after a dead one leaves it to us.
             path = f"{self._home}/tmp/merge-{self._env.rng.getrandbits(64):016x}{suffix}"
             disk.create(path, data)
-            disk.rename(path, f"{self._packs}/pack-{name}{suffix}")
+            disk.rename(path, f"{target}{suffix}")
         disk.sync_directory(self._packs)
 
     def _from_cache(self, lost: Iterable[bytes]) -> _Objects:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,9 @@ class Ledger:
 def ledger() -> Ledger:
     """An empty ledger in memory."""
     return Ledger(MemoryStore())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where the index is to be."""
+    return str(tmp_path / "lexical.db")

@@ -30,12 +30,6 @@ from swarm_ledger.store import Put, Request
 fork = multiprocessing.get_context("fork")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Where the index is to be."""
-    return str(tmp_path / "lexical.db")
-
-
 def fill(ledger: Any, entries: int) -> None:
     for n in range(entries):
         ledger.log(f"entry number{n} of batch", by=f"agent-{n % 3}")

@@ -48,12 +48,6 @@ class Concepts:
         return sum(word in group.split() for word in text.lower().strip("?").split())
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Where the index is to be."""
-    return str(tmp_path / "lexical.db")
-
-
 def fill(ledger: Any, entries: int) -> None:
     for n in range(entries):
         ledger.log(f"{MEANINGS[n % 4].split()[n % 3]} number{n}", by=f"agent-{n % 3}")
