@@ -18,7 +18,7 @@ TORCH ?= torch==2.13.0
 
 .venv/.made-to-test: .venv/.made
 	$(PIP) '$(TORCH)'
-	$(PIP) --editable '.[dev,kv]'
+	$(PIP) --editable '.[dev,kv,meaning,sentences]'
 	@touch $@
 
 demo: .venv/.made

@@ -17,7 +17,7 @@ class Context:
     data: str = ""
     """A file to measure with, where the rows are of one."""
     embedder: str = ""
-    """The directory of a sentence-transformers model, to measure with it too."""
+    """The path of a sentence-transformers model, to measure with it too."""
 
     def pick(self, full: int, quick: int) -> int:
         """`full`, or `quick` where a rough answer will do."""

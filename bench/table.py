@@ -47,7 +47,7 @@ def main(
     parser.add_argument("--dir", help="measure in this directory (default: the temporary directory, if on a disk)")
     if data:
         parser.add_argument("--data", required=True, metavar="FILE", help="conversations in LoCoMo's JSON shape")
-        parser.add_argument("--embedder", metavar="DIR", help="measure with this sentence-transformers model too")
+        parser.add_argument("--embedder", metavar="PATH", help="measure with this sentence-transformers model too")
     options = parser.parse_args()
     base = options.dir or machine.roomy_directory()
     commit = _commit()

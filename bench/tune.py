@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.tune", description=__doc__)
     parser.add_argument("--data", required=True, metavar="FILE", help="conversations in LoCoMo's JSON shape")
     parser.add_argument("--out", metavar="FILE", help="where to (default: that file of the package)")
-    parser.add_argument("--embedder", metavar="DIR", help="a sentence-transformers model")
+    parser.add_argument("--embedder", metavar="PATH", help="a sentence-transformers model, or a graph in it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="swarm-tune-") as directory:
         found = tuned(directory, options.data, SentenceModel(options.embedder) if options.embedder else None)

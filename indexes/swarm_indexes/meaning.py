@@ -17,6 +17,7 @@ from swarm_ledger.errors import BadInput
 from .embedder import Embedder
 from .indexfile import IndexFile
 from .tables import RANKED, meta
+from .terms import clean
 
 try:
     import numpy as np
@@ -121,7 +122,7 @@ class Meanings:
 
     def near(self, question: str) -> Near:
         """How near the entries that were taken in are to `question`."""
-        asked = self._embedded([question[:_CHARACTERS]])[0]
+        asked = self._embedded([clean(question[:_CHARACTERS])])[0]
         if len(self._place) and len(asked) != self._vectors.shape[1]:
             raise self._changed(self._vectors.shape[1], len(asked))
         found = self._vectors[: len(self._place)] @ asked if len(self._place) else np.zeros(0, dtype=np.float32)

@@ -106,6 +106,17 @@ def test_nothing_is_embedded_for_a_search_without_words(ledger: Any, path: str) 
     assert embedder.embedded == []
 
 
+def test_a_question_is_embedded_as_text_is_kept(ledger: Any, path: str) -> None:
+    """Half of a character, which no model takes, is replaced; of a long question its first 4,000 characters count."""
+    fill(ledger, 3)
+    embedder = Concepts()
+    index = Fts5Index(path, ledger.store, embedder=embedder)
+    assert index.search("Which \ud800 martial arts?")
+    index.search("What is martial? " + "x" * 5000)
+    assert embedder.embedded[3] == "Which ? martial arts?"
+    assert len(embedder.embedded[4]) == 4000
+
+
 def test_a_rebuilt_index_finds_the_vectors_that_were_made(ledger: Any, path: str) -> None:
     """They are kept by text: only the question is embedded again, and the answers are the same."""
     fill(ledger, 30)
