@@ -159,7 +159,7 @@ def of_numbers(question: Question, matches: Matches, rows: Sequence[Candidate]) 
         "subject": [float(row.by == question.subject) for row in rows] if question.subject and not one else [],
         "around_of_few": around if len(question.terms) <= _FEW else [],
         "time": [closeness(row.moment, question.spans) for row in rows] if question.spans else [],
-        "meaning": [matches.near.of(row.n) for row in rows] if matches.near else [],
+        "meaning": matches.near.of(numbers) if matches.near else [],
     }
 
 

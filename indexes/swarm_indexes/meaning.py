@@ -7,7 +7,7 @@ that is built anew finds its vectors there, and another embedder has another fil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -36,33 +36,38 @@ _STEPS = 127
 """A vector is kept as bytes from -127 to 127: its length does not matter, and recall is the same to three digits."""
 _FIRST, _MORE = 64, 8
 """How many of the nearest are looked at first, and how many times more where they were too few."""
+_DIGITS = 6
+"""To so many digits a cosine is the same wherever among the others a text stands: equal ones tie."""
 
 
 class Near:
     """How near each entry is to one question."""
 
-    def __init__(self, at: Mapping[int, int], rows: Any, found: Any) -> None:
-        self._at, self._rows, self._found = at, rows, found
+    def __init__(self, at: Mapping[int, int], rows: Any, vectors: Any, order: Any, asked: Any) -> None:
+        """`at` has where in `rows` each is, `order` where in `vectors`; `asked` is the question's."""
+        self._at, self._rows, self._vectors, self._order, self._asked = at, rows, vectors, order, asked
 
-    def of(self, n: int) -> float:
-        """The cosine of the question and the row `n`; 0 where that is negative, or not known."""
-        place = self._at.get(n)
-        return 0.0 if place is None else max(0.0, float(self._found[place]))
+    def of(self, rows: Sequence[int]) -> list[float]:
+        """For each of `rows` the cosine of it and the question; 0 where that is negative, or not known."""
+        known = [n for n in rows if n in self._at]
+        places = self._order[np.array([self._at[n] for n in known], dtype=np.int64)]
+        found = dict(zip(known, self._cosines(self._vectors[places]).tolist(), strict=True))
+        return [max(0.0, found.get(n, 0.0)) for n in rows]
 
     def nearest(self) -> Iterator[list[int]]:
-        """All rows, the nearest first, in parts that grow."""
-        size = min(_FIRST, len(self._found))
-        if size == 0:
-            return
-        first = np.argpartition(-self._found, size - 1)[:size]
-        yield self._rows[first[np.argsort(-self._found[first], kind="stable")]].tolist()
-        order = np.argsort(-self._found, kind="stable")  # few queries get here: those whose filters most entries fail
-        order = order[~np.isin(order, first)]
-        start = 0
-        while start < len(order):
+        """All rows, the nearest first, in parts that grow; equal ones in the order of their numbers."""
+        found = self._cosines(self._vectors)[self._order]
+        size, done = _FIRST, 0
+        while done < len(found):
+            size = min(size, len(found))
+            part = np.flatnonzero(found >= np.partition(found, -size)[-size])
+            part = part[np.argsort(-found[part], kind="stable")]
+            yield self._rows[part[done:]].tolist()
+            done = len(part)
             size *= _MORE
-            yield self._rows[order[start : start + size]].tolist()
-            start += size
+
+    def _cosines(self, vectors: Any) -> Any:
+        return np.round(vectors @ self._asked, _DIGITS)
 
 
 class Meanings:
@@ -125,8 +130,8 @@ class Meanings:
         asked = self._embedded([clean(question[:_CHARACTERS])])[0]
         if len(self._place) and len(asked) != self._vectors.shape[1]:
             raise self._changed(self._vectors.shape[1], len(asked))
-        found = self._vectors[: len(self._place)] @ asked if len(self._place) else np.zeros(0, dtype=np.float32)
-        return Near(self._at, self._rows, found[self._order])
+        vectors = self._vectors[: len(self._place)].reshape(-1, len(asked))  # none have no length yet
+        return Near(self._at, self._rows, vectors, self._order, asked)
 
     def close(self) -> None:
         """Release the descriptors."""

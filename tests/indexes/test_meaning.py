@@ -282,10 +282,29 @@ def test_the_nearest_are_those_that_a_look_at_each_gives(ledger: Any, path: str)
         expected = {n: max(0.0, cosine(known["a question"], known[text])) for n, text in texts.items()}
         listed = [n for part in near.nearest() for n in part]
         assert sorted(listed) == sorted(texts)
-        assert all(abs(near.of(n) - value) < 0.02 for n, value in expected.items())
-        values = [near.of(n) for n in listed]
+        values = near.of(listed)
+        assert all(abs(value - expected[n]) < 0.02 for n, value in zip(listed, values, strict=True))
         assert values == sorted(values, reverse=True)
-    assert near.of(10_000) == 0.0
+    assert near.of([10_000]) == [0.0]
+
+
+def test_equal_vectors_are_equally_near(ledger: Any, path: str) -> None:
+    """They are listed in the order of their numbers, all of them, however few are looked at at once."""
+    rng = random.Random(6)
+    drawn = [[rng.random() for _ in range(50)] for _ in range(3)]
+
+    class Three(Concepts):
+        def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            return [drawn[int(text.rpartition("number")[2] or 0) % 3] for text in texts]
+
+    fill(ledger, 301)
+    meanings, index = Meanings(os.path.dirname(path), Three(), Env()), Fts5Index(path, ledger.store)
+    index.catch_up()
+    meanings.take_in(sqlite3.connect(path))
+    near = meanings.near("number0")
+    listed = [n for part in near.nearest() for n in part]
+    assert len(set(near.of(listed))) == 3
+    assert listed == sorted(listed, key=lambda n: (-near.of([n])[0], n))
 
 
 def cosine(one: list[float], other: list[float]) -> float:
