@@ -43,8 +43,8 @@ _ASKING = re.compile(r"\?+(?=[\s)]|$)")
 """Behind a word it asks; inside one it is a wildcard."""
 _MOST = 200
 """Words that a wildcard may stand for."""
-_RANKED = 20
-"""Of those, how many rank."""
+_RANKED = 6
+"""Of those, how many rank, the commonest: rows are told apart by their terms where these are few (see coordination)."""
 _ALWAYS, _NEVER = -1e18, 1e18
 
 

@@ -98,7 +98,7 @@ def featured(
 
 def _candidates(db: sqlite3.Connection, rows: Sequence[int]) -> list[Candidate]:
     listed = f"SELECT n, id, by_, moment FROM {RANKED} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
-    found = [Candidate._make(row) for row in db.execute(listed, (str(rows),))]
+    found = list(map(Candidate._make, db.execute(listed, (str(rows),))))
     if len(found) != len(rows):
         raise LookupError("postings of rows that there are not")  # IndexFile makes such tables anew
     return found
@@ -200,11 +200,8 @@ def _values(columns: Columns, model: Mapping[str, float], rows: int) -> list[flo
 
 def _order(rows: Sequence[Candidate], values: Sequence[float]) -> list[tuple[float, int]]:
     """(value, place in `rows`), the best first; ties newest first, then by id."""
-    keys = sorted(
-        (-round(value, 9), -(row.moment or 0.0), row.id, place)
-        for place, (row, value) in enumerate(zip(rows, values, strict=True))
-    )
-    return [(-value, place) for value, _, _, place in keys]
+    columns = ([-round(value, 9) for value in values], [-(row.moment or 0.0) for row in rows], [row.id for row in rows])
+    return [(-value, place) for value, _, _, place in sorted(zip(*columns, range(len(rows)), strict=True))]
 
 
 def _shares(found: Columns, place: int, model: Weights) -> dict[str, float]:
