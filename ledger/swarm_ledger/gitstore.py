@@ -351,7 +351,7 @@ class GitStore:
         with self._tenure() as (unclean, expected):
             outcome, expected = self._leader.serve(name, leftovers=unclean, expected=expected)
             self._first_tenure = False
-            self._others = expected
+            self._others = max(0, expected - 1)
             if self._leader.left_in_order:
                 self._lock.write_note(str(expected))
         return outcome

@@ -51,8 +51,8 @@ class Leader:
     def serve(self, own: str, leftovers: bool, expected: int) -> tuple[Outcome | None, int]:
         """Commit until nothing is queued or the tenure ends.
 
-        (the outcome of the request named `own`, if it was taken; how many others the next leader may expect).
-        `expected` is what the last leader said. With `leftovers`, first finish what one that died had taken.
+        (the outcome of the request named `own`, if it was taken; how many the next leader may expect, of this process
+        too). `expected` is what the last leader said. With `leftovers`, first finish what one that died had taken.
         """
         env = self._env
         self.left_in_order = True
@@ -61,8 +61,7 @@ class Leader:
         names = self._spool.leftovers() if leftovers else []
         left = set(names)
         while True:
-            names = [*names, *self._gather(expected)][:_BATCH]
-            batch = self._spool.take(names)
+            batch = self._gather(names, expected)
             if not batch:
                 return mine, 0
             env.point("taken")
@@ -74,18 +73,23 @@ class Leader:
             names = []
             expected = len(batch) - 1  # the others; this process is busy leading
             if env.monotonic() > until or (mine is not None and expected < 1):
-                return mine, expected
+                return mine, len(batch)
 
-    def _gather(self, expected: int) -> list[str]:
-        """What is queued; waits for `expected` requests as long as they keep coming."""
-        names = self._spool.waiting()
-        patience = self._env.monotonic() + _GAP_S
-        while len(names) < expected and self._env.monotonic() < patience:
-            self._env.sleep(0.0005)
-            before, names = len(names), self._spool.waiting()
-            if len(names) > before:
-                patience = self._env.monotonic() + _GAP_S
-        return names
+    def _gather(self, names: list[str], expected: int) -> list[tuple[str, Request]]:
+        """Take `names` and what is queued; waits for `expected` requests as long as they keep coming."""
+        env = self._env
+        batch: list[tuple[str, Request]] = []
+        patience = env.monotonic() + _GAP_S
+        while True:
+            # Taken as they come: what is read while others still write theirs, they need not wait for.
+            names = [*names, *self._spool.waiting()][: _BATCH - len(batch)]
+            if names:
+                batch += self._spool.take(names)
+                patience = env.monotonic() + _GAP_S
+            if len(batch) >= min(expected, _BATCH) or env.monotonic() > patience:
+                return batch
+            names = []
+            env.sleep(0.0005)
 
     def _commit(self, batch: list[Request]) -> list[Outcome]:
         """Commit `batch`: the outcome of each request, in order. No exception of the disk leaves here."""
