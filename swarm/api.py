@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Status", "Swarm"]
 
-_SETTINGS_S = 0.1
+_SETTINGS_S = 1.0
 """For so long a process that writes goes by the settings that it read."""
 
 
@@ -177,7 +177,7 @@ class Swarm:
 
     @property
     def gates(self) -> Policy:
-        """What writes must pass here, as the ledger's settings say, or said a tenth of a second ago."""
+        """What writes must pass here, as the ledger's settings say, or said a second ago."""
         now = self.env.monotonic()
         if self._gates is None or now >= self._gates[0] + _SETTINGS_S:
             from .gates import policy
