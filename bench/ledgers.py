@@ -135,6 +135,7 @@ def warm(swarm: Swarm) -> None:
     """Bring what is derived from the ledger up to it, so that no writer has to."""
     swarm.index.catch_up()
     swarm.facts.facts([])
+    swarm.sketches.catch_up()
 
 
 def writing(repository: str, seconds: float, store: Callable[[str, Env], GitStore] = GitStore) -> fleet.Work:

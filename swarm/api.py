@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .factindex import FactIndex
     from .gates import Policy
+    from .sketches import Sketches
     from .use import UseIndex
     from .verdicts import Evidence
 
@@ -79,6 +80,7 @@ class Swarm:
         self._index: LexicalIndex | None = index
         self.embedder = embedder
         self._facts: FactIndex | None = None
+        self._sketches: Sketches | None = None
         self._evidence: Evidence | None = None
         self._head: object = None
         """What told the commit that `_evidence` judges against."""
@@ -167,6 +169,15 @@ class Swarm:
         return self._facts
 
     @property
+    def sketches(self) -> Sketches:
+        """Which facts say the same, opened at first use."""
+        if self._sketches is None:
+            from .sketches import Sketches
+
+            self._sketches = Sketches(f"{self.place.home}/index/sketches", self.store, self.env)
+        return self._sketches
+
+    @property
     def use(self) -> UseIndex:
         """What was of use to whom, opened at first use."""
         if self._use is None:
@@ -234,7 +245,7 @@ class Swarm:
 
     def close(self) -> None:
         """Release descriptors; nothing of this object can be used after."""
-        for part in (self._index, self._facts, self._evidence, self._use):
+        for part in (self._index, self._facts, self._sketches, self._evidence, self._use):
             if part is not None:
                 part.close()
         self.store.close()

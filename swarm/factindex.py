@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import sqlite3
-from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -22,21 +21,17 @@ from swarm_ledger.ids import id_of
 from swarm_ledger.store import Change, Store
 from swarm_ledger.times import parse_time
 
-from .saying import KEPT, SHARED, alike, said_in, sketch, words
-
 __all__ = ["Cited", "Fact", "FactIndex", "Known", "digests", "is_active"]
 
-_APPLICATION, _VERSION = 0x53574556, 7
+_APPLICATION, _VERSION = 0x53574556, 8
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE fact (n INTEGER PRIMARY KEY, path TEXT UNIQUE, id TEXT, title TEXT, by_ TEXT, at TEXT, key TEXT,
-    since REAL, until REAL, active INTEGER, sketch BLOB);
+    since REAL, until REAL, active INTEGER);
 CREATE INDEX fact_id ON fact (id);
 CREATE INDEX fact_key ON fact (key) WHERE key IS NOT NULL;
 CREATE TABLE cited (fact INTEGER, nth INTEGER, kind TEXT, digest TEXT, path TEXT, data TEXT);
 CREATE INDEX cited_fact ON cited (fact);
-CREATE TABLE sketch (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
-CREATE TABLE recent (h INTEGER, fact INTEGER, PRIMARY KEY (h, fact)) WITHOUT ROWID;
 CREATE TABLE contested (id TEXT PRIMARY KEY, of TEXT) WITHOUT ROWID;
 CREATE INDEX contested_of ON contested (of);
 CREATE TABLE blob (oid TEXT PRIMARY KEY, marks BLOB, flaw TEXT) WITHOUT ROWID;
@@ -58,22 +53,6 @@ _FACTS = "SELECT id, title, by_, at, key, since, until, path, active FROM fact"
 _SELECT = """SELECT fact.id, cited.nth, cited.kind, cited.digest, cited.path, cited.data
 FROM cited JOIN fact ON fact.n = cited.fact"""
 _PART = 500
-_LIKE = 8
-"""So many facts at most are held against a text that is like them: one is enough to name."""
-_COMMON = 100
-"""What more facts than this share tells nothing of them."""
-
-_RECENT = 1500
-"""So many rows of sketches are kept apart: each would else be written with a page of its own of a large table."""
-
-_SHARING = " UNION ALL ".join(
-    f"SELECT fact FROM (SELECT fact FROM {table} WHERE h = ?{number} LIMIT {_COMMON})"  # noqa: S608 - our own words
-    for table in ("sketch", "recent")
-    for number in range(1, KEPT + 1)
-)
-_ALIKE = f"""SELECT path FROM (
-    SELECT fact, count(*) AS shared FROM ({_SHARING}) GROUP BY fact HAVING shared >= ?{KEPT + 1}
-) JOIN fact ON n = fact ORDER BY shared DESC LIMIT {_LIKE}"""  # noqa: S608
 
 
 class Fact(NamedTuple):
@@ -150,24 +129,6 @@ class FactIndex:
         for of, id in self._rows("SELECT of, id FROM contested", "of", ids, "ORDER BY id"):
             out[of] = (*out.get(of, ()), id)
         return out
-
-    def like(self, text: str, said: frozenset[str]) -> list[str]:
-        """Ids of a few active facts that say what `text` says, whose words are `said`, as far as words tell."""
-        few = sketch(text)
-        asked = [*few, *[-1] * (KEPT - len(few)), min(SHARED, len(few))]
-
-        def work(db: sqlite3.Connection) -> list[str]:
-            try:
-                self._catch_up(db)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                # Another process is at it. A writer does not wait: who writes the same just now cannot be seen anyway.
-            return [path for (path,) in db.execute(_ALIKE, asked)]
-
-        paths = self._file.run(work)
-        versions = self._store.read_many(paths) if paths else {}
-        return [str(id_of(path)) for path, version in versions.items() if alike(said, words(said_in(version.text)))]
 
     def _rows(self, select: str, column: str, values: Collection[str | None] | None, order: str) -> list[Any]:
         def work(db: sqlite3.Connection) -> list[Any]:
@@ -253,7 +214,7 @@ class FactIndex:
         """Begin anew: all of it comes back from the ledger and the code."""
 
         def work(db: sqlite3.Connection) -> None:
-            for table in ("meta", "cited", "sketch", "recent", "fact", "contested", "blob", "verdict", "tree"):
+            for table in ("meta", "cited", "fact", "contested", "blob", "verdict", "tree"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
         self._write(work, waits=True)
@@ -289,8 +250,6 @@ class FactIndex:
         changes = self._store.changes(row[0] if row else None)
         if changes.complete:
             db.execute("DELETE FROM cited")
-            db.execute("DELETE FROM sketch")
-            db.execute("DELETE FROM recent")
             db.execute("DELETE FROM fact")
             db.execute("DELETE FROM contested")
         for change in changes.changes:
@@ -298,9 +257,6 @@ class FactIndex:
                 _take_in(db, change)
             elif change.path.startswith("contested/"):
                 _take_in_contested(db, change)
-        if db.execute("SELECT count(*) FROM recent").fetchone()[0] > _RECENT:
-            db.execute("INSERT INTO sketch SELECT h, fact FROM recent")
-            db.execute("DELETE FROM recent")
         db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?), ('tip', ?)", (changes.mark, changes.commit))
         db.execute("COMMIT")
 
@@ -317,13 +273,10 @@ def is_active(fields: Mapping[str, object]) -> bool:
 
 
 def _take_in(db: sqlite3.Connection, change: Change) -> None:
-    old = db.execute("SELECT n, sketch FROM fact WHERE path = ?", (change.path,)).fetchone()
+    old = db.execute("SELECT n FROM fact WHERE path = ?", (change.path,)).fetchone()
     if old:
-        db.execute("DELETE FROM cited WHERE fact = ?", old[:1])
-        few_before = [(h, old[0]) for h in array("I", old[1])]
-        db.executemany("DELETE FROM sketch WHERE h = ? AND fact = ?", few_before)
-        db.executemany("DELETE FROM recent WHERE h = ? AND fact = ?", few_before)
-        db.execute("DELETE FROM fact WHERE n = ?", old[:1])
+        db.execute("DELETE FROM cited WHERE fact = ?", old)
+        db.execute("DELETE FROM fact WHERE n = ?", old)
     id = id_of(change.path)
     if change.version is None or id is None:
         return
@@ -342,12 +295,9 @@ def _take_in(db: sqlite3.Connection, change: Change) -> None:
         *(change.path, id, str(fields.get("title", "")), str(fields.get("by", "")), str(fields.get("at", ""))),
         *(key if isinstance(key, str) else None, since, _moment(fields.get("valid_to")), int(active)),
     )
-    few = sketch(said_in(change.version.text)) if active and change.path.startswith("facts/") else []
     n = db.execute(
-        "INSERT INTO fact (path, id, title, by_, at, key, since, until, active, sketch) VALUES (?,?,?,?,?,?,?,?,?,?)",
-        (*values, array("I", few).tobytes()),
+        "INSERT INTO fact (path, id, title, by_, at, key, since, until, active) VALUES (?,?,?,?,?,?,?,?,?)", values
     ).lastrowid
-    db.executemany("INSERT INTO recent VALUES (?, ?)", [(h, n) for h in few])
     citations = fields.get("citations")
     db.executemany(
         "INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)",

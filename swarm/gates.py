@@ -109,7 +109,7 @@ def objections(swarm: Swarm, session: Session, rules: Policy, draft: Draft) -> I
         )
     said = words(f"{draft.title.strip()}\n{draft.body.strip()}")
     if rules["duplicate"] == "refuse" and draft.kind == "fact":
-        for id in swarm.facts.like(text, said):
+        for id in swarm.sketches.like(text, said):
             if id != draft.old:
                 yield "duplicate", f"{id} says that already; edit or supersede it where this is newer."
     if rules["loop"] == "refuse":

@@ -20,6 +20,7 @@ def run(call: Call) -> int:
     """Rebuild."""
     number = call.swarm.index.reindex()
     call.swarm.facts.forget()
+    call.swarm.sketches.forget()
     if call.json:
         say_json({"entries": number})
     else:

@@ -65,20 +65,6 @@ def test_a_fact_that_is_there_already_is_refused_and_named(ada: Agent, bob: Agen
     ada.remember("Sessions expire after 15 minutes", BODY + " So does the web client.", force="another module")
 
 
-def test_what_was_said_just_now_and_long_ago_is_found_alike(
-    ada: Agent, bob: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sketches are kept apart at first, and come to the others when there are many."""
-    monkeypatch.setattr("swarm.factindex._RECENT", 12)
-    topics = ("Gateway timeouts follow proxies", "Backups land nightly", "Invoices round upwards", "Emails carry tags")
-    for topic in topics:
-        ada.remember(topic, f"{topic} because {topic[::-1]} was chosen when {topic.upper()} came.")
-        bob.remember(f"{topic} as well", f"Which {topic[::-1]} shows wherever {topic.swapcase()} went before.")
-    for topic in topics:
-        again = f"{topic} because {topic[::-1]} was chosen when {topic.upper()} came."
-        assert refused(lambda topic=topic, again=again: bob.remember(topic, again)) == "duplicate"
-
-
 def test_what_the_ledger_served_is_not_stored_again(ada: Agent, bob: Agent) -> None:
     """A loop would make it look twice as sure; what is one's own is not."""
     seen = ada.remember("How sessions end", BODY, kind="reflection")
