@@ -1,16 +1,20 @@
 """Weights of the ranking chosen from questions with known answers: the likelihood of the answers under a softmax over
-the candidates of each question, with a little ridge; then the chance that a hit is an answer, by logistic regression.
+the candidates of each question, with a little ridge; the same again for the second look, which builds on the values of
+the first; then the chance that a hit is an answer, by logistic regression.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from swarm_indexes.features import Columns
 from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.ranking import Weights, said_by_another
+from swarm_indexes.second import NAMES
 
 __all__ = ["FOR_CHANCE", "Sample", "chances", "fit", "model", "samples"]
 
@@ -37,19 +41,30 @@ Array = Any
 class Sample:
     """One question: the features of its candidates, in the order of `names`, and which of them are answers."""
 
-    def __init__(self, rows: Array, good: Array) -> None:
-        self.rows, self.good = rows, good
+    def __init__(self, rows: Array, good: Array, look: Callable[[Array], Array] | None = None) -> None:
+        self.rows, self.good, self._look = rows, good, look
+
+    def again(self, values: Array) -> Array:
+        """What the second look weighs where the first gives `values`: these, and its features; all 0 for mere words."""
+        if self._look is None or not len(values):
+            return np.zeros((len(values), 1 + len(NAMES)))
+        return np.column_stack([values - values.max(), self._look(values)])
 
 
 def samples(index: Fts5Index, names: Sequence[str], asked: Sequence[tuple[str, set[tuple[str, str]]]]) -> list[Sample]:
     """A sample for each of `asked`: a question and the (room's wing, ref) of its answers."""
     out = []
     for text, wanted in asked:
-        found = index.features(text)
-        rows = np.array([[values.get(name, 0.0) for name in names] for _, values in found], dtype=float)
-        good = np.array([((hit[0] or "").partition("/")[0], hit[1] or "") in wanted for hit, _ in found], dtype=float)
-        out.append(Sample(rows.reshape(len(found), len(names)), good))
+        said, columns, second = index.features(text)
+        rows = np.array([columns.get(name) or [0.0] * len(said) for name in names], dtype=float).T
+        good = np.array([((room or "").partition("/")[0], ref or "") in wanted for room, ref in said], dtype=float)
+        out.append(Sample(rows.reshape(len(said), len(names)), good, partial(_columns, second)))
     return out
+
+
+def _columns(second: Callable[[Sequence[float]], Columns], values: Array) -> Array:
+    found = second(values.tolist())
+    return np.array([found.get(name) or [0.0] * len(values) for name in NAMES], dtype=float).T
 
 
 def fit(names: Sequence[str], given: Sequence[Sample]) -> dict[str, float]:
@@ -74,7 +89,9 @@ def fit(names: Sequence[str], given: Sequence[Sample]) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in zip(names, weights / spread, strict=True)}
 
 
-def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sample]) -> dict[str, float]:
+def chances(
+    names: Sequence[str], weights: dict[str, float], again: dict[str, float], given: Sequence[Sample]
+) -> dict[str, float]:
     """The calibration: how far below the best a hit is, and what the best is like, as the logit of its chance."""
     order = np.array([weights[name] for name in names])
     telling = [name for name in _CHANCE if name in names]
@@ -83,10 +100,11 @@ def chances(names: Sequence[str], weights: dict[str, float], given: Sequence[Sam
     for one in given:
         if not len(one.good):
             continue
-        value = one.rows @ order
+        first = one.rows @ order
+        value = one.again(first) @ np.array(list(again.values()))
         best = int(value.argmax())
         found = {name: one.rows[:, place].tolist() for place, name in enumerate(names)}
-        ahead = said_by_another(found, value.tolist(), weights)
+        ahead = said_by_another(found, first.tolist(), weights)
         near = np.argsort(-value, kind="stable")[:20]
         for place in near:
             seen.append([value[place] - value[best], *one.rows[best, columns], ahead, 1.0])
@@ -107,4 +125,6 @@ def model(names: Sequence[str], given: Sequence[Sample], unanswerable: Sequence[
     kept = [place for place, name in enumerate(names) if name not in FOR_CHANCE]
     ranking = fit([names[place] for place in kept], [Sample(one.rows[:, kept], one.good) for one in given])
     weights = {name: ranking.get(name, 0.0) for name in names}
-    return Weights(ranking, chances(names, weights, [*given, *unanswerable]))
+    order = np.array([weights[name] for name in names])
+    again = fit(("first", *NAMES), [Sample(one.again(one.rows @ order), one.good) for one in given])
+    return Weights(ranking, again, chances(names, weights, again, [*given, *unanswerable]))

@@ -31,7 +31,7 @@ def main() -> int:
     name = "weights_meaning.json" if options.embedder else "weights.json"
     target = options.out or os.path.join(os.path.dirname(str(swarm_indexes.__file__)), name)
     with open(target, "w", encoding="utf-8") as file:
-        json.dump({"features": found.features, "chance": found.chance}, file, indent=1)
+        json.dump(found._asdict(), file, indent=1)
         file.write("\n")
     print(f"{target}: {len(found.features)} features")
     return 0

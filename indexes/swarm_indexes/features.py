@@ -17,7 +17,8 @@ from .dates import closeness
 from .matches import Matches
 from .question import Question
 from .streams import STREAM_BITS
-from .terms import forms
+from .terms import STOP_WORDS, forms
+from .wordsets import Words
 
 __all__ = ["Candidate", "Columns", "Marks", "asked_terms", "marks", "of_numbers", "of_texts"]
 
@@ -52,7 +53,7 @@ _ASKED_SHARE = 0.9
 """What a term counts that the entry before asked for, beside one of the entry's own."""
 
 
-_NOTED = Struct("<2?f4?2f?")
+_NOTED = Struct("<2?f4?2f?f")
 
 
 class Marks(NamedTuple):
@@ -73,6 +74,8 @@ class Marks(NamedTuple):
     """The logarithm of its number of words."""
     questions: bool
     """Whether there is a question in it."""
+    density: float
+    """The share of its words that are no stop words."""
 
     def noted(self) -> bytes:
         """As the index keeps them."""
@@ -102,6 +105,7 @@ def marks(text: str) -> Marks:
     """The marks of `text`."""
     start = text[:_LONG]
     folded = start.lower()  # a pattern that ignores case takes three times as long
+    words = _WORD.findall(folded)
     return Marks(
         _compiled(_WHEN).search(folded) is not None,
         _compiled(_NUMBER).search(folded) is not None,
@@ -113,6 +117,7 @@ def marks(text: str) -> Marks:
         min(3, len(_compiled(_SELF).findall(folded))) / 3,
         log1p(start.count(" ")),
         "?" in start,
+        sum(word not in STOP_WORDS for word in words) / (len(words) or 1),
     )
 
 
@@ -147,11 +152,15 @@ def of_numbers(question: Question, matches: Matches, rows: Sequence[Candidate]) 
     around_most = _most(around)
     around = [value / around_most for value in around]
     one = len(question.authors) == 1
+    by_author: Mapping[int, float] = {}
+    if one and matches.spots:
+        by_author = matches.around({row.n for row in rows if row.by in question.authors})
     return {
         "known": [matches.known] * len(rows),
         "own_cover": cover,
         "around": around,
         "around_cover": around_cover,
+        "around_by_author": [by_author.get(matches.spots.get(n, -1), 0.0) for n in numbers] if by_author else [],
         "before_by_two": before_by_two,
         "upto_cover": upto,
         "stream": stream,
@@ -170,10 +179,12 @@ def of_texts(
     seen: Mapping[int, Marks],
     asking: Mapping[int, Sequence[bool]],
     numbers: Columns,
+    words: Words,
 ) -> Columns:
     """The features of `rows` that need their texts and those before them.
 
-    `seen` has the marks of these, `asking` for those with questions which terms are in them; `numbers` are the others.
+    `seen` has the marks of these, `asking` for those with questions which terms are in them; `numbers` are the others,
+    `words` those of these rows.
     """
     marks = [seen[row.n] for row in rows]
     before = [matches.beside(row.n, -1) for row in rows]
@@ -187,6 +198,7 @@ def of_texts(
         wanted.append(all_ / matches.total)
         answered.append(own + _ASKED_SHARE * (all_ - held) / matches.total)
     return {
+        "own": [matches.own.get(row.n, 0.0) for row in rows],
         "when": [float(mark.when) for mark in marks],
         "when_asked": [float(mark.when) for mark in marks] if question.for_time else [],
         "number_asked": [float(mark.number) for mark in marks] if question.for_number else [],
@@ -201,6 +213,8 @@ def of_texts(
         "terms_asked_before": wanted,
         "answered": answered,
         "author_says_i": [value * mark.says_i for mark, value in zip(marks, author, strict=True)],
+        "density": [mark.density for mark in marks],
+        "rarity": [words.rarity(row.n) for row in rows],
         "length": [mark.length for mark in marks],
         "author_length": [value * mark.length for mark, value in zip(marks, author, strict=True)],
         "length_before": [mark.length if mark is not None else 0.0 for mark in previous],

@@ -11,6 +11,7 @@ from . import hop
 from .rows import Row, rows_of
 from .streams import Streams
 from .tables import COLUMNS, INDEXED, meta
+from .wordsets import WordSets
 
 __all__ = ["BULK", "drop_missing", "merge", "take_in"]
 
@@ -36,11 +37,11 @@ def drop_missing(db: sqlite3.Connection, changes: Changes) -> int:
 def take_in(db: sqlite3.Connection, changes: Sequence[Change]) -> int:
     """Make the tables say what the ledger says after `changes`; the number of entries written or removed for it."""
     touched = 0
-    streams = Streams(db, int(meta(db, "entries") or 0))
+    streams, sets = Streams(db, int(meta(db, "entries") or 0)), WordSets(db)
     for change in changes:
         version = change.version
         if version is None:
-            touched += _forget(db, change.path, streams)
+            touched += _forget(db, change.path, streams, sets)
             continue
         known = db.execute("SELECT n, version FROM file WHERE path = ?", (change.path,)).fetchone()
         if known and known[1] == version.blob:
@@ -53,8 +54,9 @@ def take_in(db: sqlite3.Connection, changes: Sequence[Change]) -> int:
             number = db.execute(
                 "INSERT INTO file (path, version, flaw) VALUES (?, ?, ?)", (change.path, version.blob, flaw)
             ).lastrowid
-        touched += _write(db, number, rows, streams, fresh=not known)
+        touched += _write(db, number, rows, streams, sets, fresh=not known)
     streams.settle()
+    sets.settle()
     db.execute("INSERT OR REPLACE INTO meta VALUES ('entries', ?)", (str(streams.entries),))
     if streams.removed:
         removed = int(meta(db, "removed") or 0) + streams.removed
@@ -67,7 +69,9 @@ def merge(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO words (words) VALUES ('optimize')")
 
 
-def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Streams, *, fresh: bool) -> int:
+def _write(
+    db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Streams, sets: WordSets, *, fresh: bool
+) -> int:
     """Make `rows` the rows of `file`, leaving alone those that are there already."""
     old: dict[tuple[object, ...], int] = {}
     if not fresh:
@@ -77,6 +81,7 @@ def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Stre
     for n in old.values():
         _remove(db, n)
         streams.remove(n)
+        sets.remove(n)
         streams.entries -= 1
         streams.removed += 1
     for row in new:
@@ -85,16 +90,17 @@ def _write(db: sqlite3.Connection, file: int, rows: Sequence[Row], streams: Stre
         streams.entries += 1
         if n is not None:
             hop.add(db, n, row.id, row.moment, row.facets)
+            sets.add(n, f"{row.title}\n{row.body}")
         if row.stream and n is not None:
             streams.add(n, row.stream, row.ordering)
     return len(new) + len(old)
 
 
-def _forget(db: sqlite3.Connection, path: str, streams: Streams) -> int:
+def _forget(db: sqlite3.Connection, path: str, streams: Streams, sets: WordSets) -> int:
     known = db.execute("SELECT n FROM file WHERE path = ?", (path,)).fetchone()
     if known is None:
         return 0
-    gone = _write(db, known[0], (), streams, fresh=False)
+    gone = _write(db, known[0], (), streams, sets, fresh=False)
     db.execute("DELETE FROM file WHERE n = ?", known)
     return gone
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from swarm_ledger.store import Store
 
     from .embedder import Embedder
+    from .features import Columns
     from .matches import Matches
     from .meaning import Meanings
     from .question import Question
     from .ranking import Weights
+
+    _Features = tuple[list[tuple[str, str]], Columns, Callable[[Sequence[float]], Columns]]
 
 __all__ = ["TERMS", "Filters", "Fts5Index", "Hit"]
 
@@ -153,20 +156,18 @@ class Fts5Index:
 
         return self._up_to_date(lambda db: respelt(db, clean(query)))
 
-    def features(self, query: str) -> list[tuple[tuple[str, str], dict[str, float]]]:
-        """((room, ref), features) of each entry that is looked at closely for `query`, in no order: to fit weights."""
-        from .ranking import featured
+    def features(self, query: str) -> _Features:
+        """(room, ref) and the features of what is looked at closely for `query`, in no order, and what gives, for
+        their values, the features of the second look: to fit weights."""
+        from .ranking import featured, second
 
-        def work(db: sqlite3.Connection) -> list[tuple[tuple[str, str], dict[str, float]]]:
+        def work(db: sqlite3.Connection) -> _Features:
             self._take_in_meanings(db)
             question = _understood(db, query, self._env.now())
             matches = self._matches(db, query, question, Within(), 1)
-            close, columns, _ = featured(db, question, matches, self._weights().features)
-            said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close else {}
-            return [
-                (said[row.n], {name: column[place] for name, column in columns.items() if column})
-                for place, row in enumerate(close)
-            ]
+            close = featured(db, question, matches, self._weights().features)
+            said = {row[0]: (row[9], row[11]) for row in fetch(db, "true", ())} if close.rows else {}
+            return [said[row.n] for row in close.rows], close.columns, partial(second, question, matches, close)
 
         return self._up_to_date(work)
 

@@ -111,6 +111,15 @@ class Matches:
         spot = self.spots.get(n)
         return None if spot is None else self.at.get(spot + distance)
 
+    def around(self, rows: Collection[int]) -> dict[int, float]:
+        """Spot → how well those of `rows` match that stand up to four places away."""
+        out: dict[int, float] = defaultdict(float)
+        for term in self.terms:
+            here = [(self.spots[n], value) for n, value in term.rows.items() if n in rows and n in self.spots]
+            for spot, value in _reaching(here).items():
+                out[spot] += term.idf / self.total * value
+        return out
+
     def streams(self) -> dict[int, float]:
         """Stream → how much it is about the question, as one text."""
         sums: list[dict[int, float]] = []
@@ -135,7 +144,6 @@ class Matches:
         covers: dict[int, float] = defaultdict(float)
         for term in self.terms if self.spots else ():
             here = [(self.spots[n], value) for n, value in term.rows.items() if n in self.spots]
-            best: dict[int, float] = {}
             nearest: dict[int, float] = {}
             behind: dict[int, float] = {}
             for distance in range(_REACH, -1, -1):  # what is nearer overrides
@@ -145,11 +153,8 @@ class Matches:
                     nearest.update(dict.fromkeys(places, decay))
                     if step >= 0:
                         behind.update(dict.fromkeys(places, _UPTO[distance]))
-                    for place, (_, value) in zip(places, here, strict=True):
-                        if decay * value > best.get(place, 0.0):
-                            best[place] = decay * value
             share = term.idf / self.total
-            for spot, value in best.items():
+            for spot, value in _reaching(here).items():
                 matches[spot] += share * value
                 covers[spot] += share * nearest[spot]
             for spot, value in behind.items():
@@ -226,6 +231,17 @@ def match(
         if k > _CLOSE:
             matches.order = _ordered(db, scores)
     return matches
+
+
+def _reaching(here: Collection[tuple[int, float]]) -> dict[int, float]:
+    """Spot → the best of the matches `here`, each with its spot, that stand up to four places away."""
+    best: dict[int, float] = {}
+    for distance, decay in enumerate(DECAY):
+        for step in {distance, -distance}:
+            for spot, value in here:
+                if decay * value > best.get(spot + step, 0.0):
+                    best[spot + step] = decay * value
+    return best
 
 
 def _during(db: sqlite3.Connection, spans: Collection[Span]) -> set[int]:

@@ -18,16 +18,18 @@ from .features import Candidate, Columns, Marks, asked_terms, of_numbers, of_tex
 from .hop import LIKELY, Hops, reason, together
 from .matches import Matches
 from .question import Question
-from .tables import RANKED
+from .second import second_look
+from .tables import RANKED, meta
+from .wordsets import Words, heads, read
 
-__all__ = ["Ranked", "Weights", "featured", "rank", "said_by_another", "weights"]
+__all__ = ["Close", "Ranked", "Weights", "featured", "rank", "said_by_another", "second", "weights"]
 
-_CLOSE = 200
+_CLOSE = 80
 """Of so many that are best without a look at their text, the text is looked at."""
 _LEAST = 1e-4
 """What a row beyond those that were looked at closely scores at most."""
-_AUTHORS = ("author", "author_says_i", "author_length")
-"""The features that only entries by the agent whom a question names have."""
+_AUTHORS = ("author", "around_by_author", "author_says_i", "author_length")
+"""The features that only entries by the agent whom a question names have, or those around them."""
 _MOST_AHEAD = 4.0
 """From here on it does not matter by how much more somebody else's entry is ahead."""
 _FIRST, _HALVED = 0.6, 2
@@ -42,7 +44,20 @@ class Weights(NamedTuple):
     the weighted features of the best, plus that of `said_by_another`, plus `base`."""
 
     features: Mapping[str, float]
+    again: Mapping[str, float]
+    """Of a second look at what answers a question: of the value so far ("first"), and of the features in `second`."""
     chance: Mapping[str, float]
+
+
+class Close(NamedTuple):
+    """What is looked at closely for a question."""
+
+    rows: list[Candidate]
+    columns: Columns
+    rest: list[Candidate]
+    """The others, the best first."""
+    words: Words | None
+    """Of `rows`; None where mere words were given."""
 
 
 class Ranked(NamedTuple):
@@ -60,12 +75,10 @@ def weights(meaning: bool = False) -> Weights:
     name = "weights_meaning.json" if meaning else "weights.json"
     with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         data = json.load(file)
-    return Weights(data["features"], data["chance"])
+    return Weights(data["features"], data["again"], data["chance"])
 
 
-def featured(
-    db: sqlite3.Connection, question: Question, matches: Matches, model: Mapping[str, float]
-) -> tuple[list[Candidate], Columns, list[Candidate]]:
+def featured(db: sqlite3.Connection, question: Question, matches: Matches, model: Mapping[str, float]) -> Close:
     """Those of the pool that are best without a look at their text, with all features; and the rest, best first.
 
     For mere words no text is looked at.
@@ -78,7 +91,8 @@ def featured(
     found = {name: [column[place] for _, place in order[:_CLOSE]] for name, column in numbers.items() if column}
     found = {name: found.get(name, []) for name in numbers}
     if not question.asks:
-        return close, found, rest  # what a text shows on its face answers questions; it says nothing of mere words
+        # What a text shows on its face answers questions; it says nothing of mere words.
+        return Close(close, found, rest, None)
     before = (matches.beside(row.n, -1) for row in close)
     wanted = {row.n for row in close}.union(n for n in before if n is not None)
     noted = db.execute(
@@ -93,7 +107,15 @@ def featured(
         n: [there and n in term.rows for term, there in zip(matches.terms, asked_terms(body, terms), strict=True)]
         for n, body in bodies
     }
-    return close, found | of_texts(question, matches, close, seen, asking, found), rest
+    words = read(db, [row.n for row in close], int(meta(db, "entries") or 0))
+    return Close(close, found | of_texts(question, matches, close, seen, asking, found, words), rest, words)
+
+
+def second(question: Question, matches: Matches, close: Close, values: Sequence[float]) -> Columns:
+    """The features of a second look at `close`, whose `values` are those of the first; none for mere words."""
+    if close.words is None:
+        return {}
+    return second_look(matches, close.rows, values, close.words, heads(" ".join(question.terms)))
 
 
 def _candidates(db: sqlite3.Connection, rows: Sequence[int]) -> list[Candidate]:
@@ -113,14 +135,20 @@ def rank(
     model: Weights,
 ) -> list[Ranked]:
     """The `k` best of the pool and of `hops`, best first; ties newest first, then by id."""
-    close, found, rest = featured(db, question, matches, model.features)
+    looked = featured(db, question, matches, model.features)
+    close, found = looked.rows, looked.columns
     if not close:
         return []
-    values = _values(found, model.features, len(close))
+    first_values = values = _values(found, model.features, len(close))
+    again = second(question, matches, looked, values)
+    if again:
+        found = found | again
+        values = _values({"first": values} | again, model.again, len(close))
     order = _order(close, values)
     best, first = order[0]
     offset = sum(weight * found[name][first] for name, weight in model.chance.items() if found.get(name))
-    offset += model.chance["base"] + model.chance["said_by_another"] * said_by_another(found, values, model.features)
+    ahead = said_by_another(found, first_values, model.features)
+    offset += model.chance["base"] + model.chance["said_by_another"] * ahead
     slope = model.chance["slope"]
     if hops.rows:
         weighed = [
@@ -137,7 +165,7 @@ def rank(
         return out
     low = min(out[-1].score, _LEAST)
     known = {one.n for one in out}
-    listed = [n for n in dict.fromkeys([*(row.n for row in rest), *matches.order]) if n not in known]
+    listed = [n for n in dict.fromkeys([*(row.n for row in looked.rest), *matches.order]) if n not in known]
     return [*out, *(Ranked(n, low / (place + 2), {}) for place, n in enumerate(listed))][:k]
 
 
@@ -205,7 +233,9 @@ def _order(rows: Sequence[Candidate], values: Sequence[float]) -> list[tuple[flo
 
 
 def _shares(found: Columns, place: int, model: Weights) -> dict[str, float]:
-    parts = {name: model.features.get(name, 0.0) * column[place] for name, column in found.items() if column}
+    first = model.again["first"] if "alike" in found else 1.0
+    weights = {name: first * weight for name, weight in model.features.items()} | model.again
+    parts = {name: weights.get(name, 0.0) * column[place] for name, column in found.items() if column}
     return {name: round(part, 4) for name, part in parts.items() if part}
 
 

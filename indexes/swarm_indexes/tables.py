@@ -6,10 +6,11 @@ import sqlite3
 
 from .hop import SCHEMA as MENTIONS
 from .streams import SCHEMA as STREAMS
+from .wordsets import SCHEMA as WORDSETS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "RANKED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
-APPLICATION, VERSION = 0x53574C58, 11
+APPLICATION, VERSION = 0x53574C58, 12
 _KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks, digest"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
@@ -17,6 +18,7 @@ COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
 SCHEMA = f"""
 {STREAMS}
 {MENTIONS}
+{WORDSETS}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE file (n INTEGER PRIMARY KEY, path TEXT UNIQUE, version TEXT NOT NULL, flaw TEXT NOT NULL);
 CREATE TABLE entry (n INTEGER PRIMARY KEY, file INTEGER NOT NULL, {COLUMNS});

@@ -1,0 +1,100 @@
+"""The words of each entry as a set of numbers, and in how many entries each is.
+
+They tell how particular a text is, and which texts are alike, without reading any. A word is known by how it begins,
+which stands in for a stemmer; two words with one number are taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from heapq import nlargest
+from math import log
+from typing import NamedTuple
+from zlib import crc32
+
+from .terms import STOP_WORDS
+
+__all__ = ["SCHEMA", "WordSets", "Words", "heads", "read"]
+
+SCHEMA = """
+CREATE TABLE wordset (n INTEGER PRIMARY KEY, words BLOB NOT NULL);
+CREATE TABLE spread (word INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
+"""
+
+_WORD = re.compile(r"[^\W_]{3,}")
+_HEAD = 6
+"""Letters by which a word is known."""
+_MOST = 64
+"""Of how many different words of a text, the first, a set is made."""
+_LONG = 4000
+"""Characters of a text that are looked at."""
+_RAREST = 3
+"""By how many of its words a text is particular."""
+
+
+class Words(NamedTuple):
+    """The sets of some entries."""
+
+    of: Mapping[int, frozenset[int]]
+    idf: Mapping[int, float]
+    """Word → how rare it is among all entries, from 0 to 1."""
+
+    def rarity(self, n: int) -> float:
+        """How rare the rarest words of entry `n` are in the mean, from 0 to 1."""
+        return sum(nlargest(_RAREST, (self.idf[word] for word in self.of.get(n, ())))) / _RAREST
+
+
+class WordSets:
+    """Keeps the sets right during one transaction that adds and removes entries; `settle` ends it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._more: dict[int, int] = defaultdict(int)
+
+    def add(self, n: int, text: str) -> None:
+        """Entry `n` says `text`."""
+        words = heads(text)
+        self._db.execute("INSERT INTO wordset VALUES (?, ?)", (n, array("I", words).tobytes()))
+        for word in words:
+            self._more[word] += 1
+
+    def remove(self, n: int) -> None:
+        """Entry `n` is gone."""
+        for (noted,) in self._db.execute("DELETE FROM wordset WHERE n = ? RETURNING words", (n,)):
+            for word in array("I", noted):
+                self._more[word] -= 1
+
+    def settle(self) -> None:
+        """Note in how many entries each word is now."""
+        self._db.executemany(
+            "INSERT INTO spread VALUES (?1, ?2) ON CONFLICT DO UPDATE SET entries = entries + ?2",
+            self._more.items(),
+        )
+        if min(self._more.values(), default=0) < 0:
+            self._db.execute("DELETE FROM spread WHERE entries = 0")
+
+
+def heads(text: str) -> list[int]:
+    """The first different words of `text`, as numbers, without stop words."""
+    found = (word[:_HEAD] for word in _WORD.findall(text[:_LONG].lower()) if word not in STOP_WORDS)
+    return list(dict.fromkeys(crc32(head.encode()) for head in found))[:_MOST]
+
+
+def read(db: sqlite3.Connection, rows: Collection[int], total: int) -> Words:
+    """The sets of `rows`, of `total` entries."""
+    listed = "SELECT n, words FROM wordset WHERE n IN (SELECT value FROM json_each(?))"
+    of = {n: frozenset(array("I", noted)) for n, noted in db.execute(listed, (str(list(rows)),))}
+    return Words(of, _idf(db, set().union(*of.values()), total))
+
+
+def _idf(db: sqlite3.Connection, words: Iterable[int], total: int) -> dict[int, float]:
+    listed = "SELECT word, entries FROM spread WHERE word IN (SELECT value FROM json_each(?))"
+    most = log(1 + (total - 0.5) / 1.5)
+    return {
+        word: log(1 + (total - entries + 0.5) / (entries + 0.5)) / most
+        for word, entries in db.execute(listed, (str(list(words)),))
+    }
