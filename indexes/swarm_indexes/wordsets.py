@@ -11,7 +11,6 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from heapq import nlargest
 from math import log
 from typing import NamedTuple
 from zlib import crc32
@@ -28,7 +27,7 @@ CREATE TABLE spread (word INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
 _WORD = re.compile(r"[^\W_]{3,}")
 _HEAD = 6
 """Letters by which a word is known."""
-_MOST = 64
+_MOST = 32
 """Of how many different words of a text, the first, a set is made."""
 _LONG = 4000
 """Characters of a text that are looked at."""
@@ -45,7 +44,8 @@ class Words(NamedTuple):
 
     def rarity(self, n: int) -> float:
         """How rare the rarest words of entry `n` are in the mean, from 0 to 1."""
-        return sum(nlargest(_RAREST, (self.idf[word] for word in self.of.get(n, ())))) / _RAREST
+        idf = self.idf
+        return sum(sorted([idf[word] for word in self.of.get(n, ())])[-_RAREST:]) / _RAREST
 
 
 class WordSets:
@@ -93,8 +93,8 @@ def read(db: sqlite3.Connection, rows: Collection[int], total: int) -> Words:
 
 def _idf(db: sqlite3.Connection, words: Iterable[int], total: int) -> dict[int, float]:
     listed = "SELECT word, entries FROM spread WHERE word IN (SELECT value FROM json_each(?))"
+    found = db.execute(listed, (str(list(words)),)).fetchall()
+    total = max([total, *(entries for _, entries in found)])
     most = log(1 + (total - 0.5) / 1.5)
-    return {
-        word: log(1 + (total - entries + 0.5) / (entries + 0.5)) / most
-        for word, entries in db.execute(listed, (str(list(words)),))
-    }
+    rare = {entries: log(1 + (total - entries + 0.5) / (entries + 0.5)) / most for _, entries in found}
+    return {word: rare[entries] for word, entries in found}
