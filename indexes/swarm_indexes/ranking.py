@@ -234,7 +234,7 @@ def _order(rows: Sequence[Candidate], values: Sequence[float]) -> list[tuple[flo
 
 def _shares(found: Columns, place: int, model: Weights) -> dict[str, float]:
     first = model.again["first"] if "alike" in found else 1.0
-    weights = {name: first * weight for name, weight in model.features.items()} | model.again
+    weights = {name: first * weight for name, weight in model.features.items()} | dict(model.again)
     parts = {name: weights.get(name, 0.0) * column[place] for name, column in found.items() if column}
     return {name: round(part, 4) for name, part in parts.items() if part}
 

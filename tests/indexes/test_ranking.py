@@ -11,6 +11,7 @@ from swarm_indexes.features import Marks, asked_terms, marks
 from swarm_indexes.lexical import Filters, Fts5Index
 from swarm_indexes.question import understand
 from swarm_indexes.ranking import said_by_another, weights
+from swarm_indexes.second import NAMES
 from swarm_indexes.terms import forms
 
 
@@ -174,4 +175,4 @@ def test_an_agent_named_like_a_word_does_not_take_the_word_away() -> None:
 def test_every_feature_that_is_weighed_is_explained() -> None:
     """`--explain` shows their names; docs/RETRIEVAL.md says what they are."""
     page = (Path(__file__).parents[2] / "docs" / "RETRIEVAL.md").read_text()
-    assert [name for name in weights().features if f"`{name}`" not in page] == []
+    assert [name for name in [*weights().features, *NAMES] if f"`{name}`" not in page] == []
