@@ -30,23 +30,11 @@ GONE = "-"
 """Stands for the version of an entry that this session removed."""
 _JOIN_SECONDS = 10.0
 _TOKENS_BYTES = 1024
+_TAILS: dict[str, tuple[int, bytes, dict[str, BlobId]]] = {}
+"""File of what a session has read → (how far this process looked into it, what stands before that, what `latest` found
+up to there)."""
 _MARK = 64
 """So many bytes tell that a file is the one that was looked at: versions and times do not come twice in an order."""
-
-
-class _Tail(NamedTuple):
-    """What this process knows of the end of a file of what a session has read."""
-
-    end: int
-    """How far it looked into it, or wrote."""
-    mark: bytes
-    """What stands before that."""
-    latest: dict[str, BlobId]
-
-
-_NO_TAIL = _Tail(0, b"", {})
-_TAILS: dict[str, _Tail] = {}
-"""By the path of the file."""
 
 
 class Session(NamedTuple):
@@ -72,12 +60,10 @@ class Session(NamedTuple):
         """
         data = "".join(f"\n{place} {version or GONE} {int(at)}" for place, version in versions).encode()
         try:
-            end = append_line(self._seen_file, data) if data else 0
+            if data:
+                append_line(self._seen_file, data)
         except OSError as error:
             raise storage_error(error, "noting what was read") from None
-        tail = _TAILS.get(self._seen_file)
-        if tail and tail.end and tail.end + len(data) == end:  # nobody else wrote in between: it need not be read
-            _TAILS[self._seen_file] = _Tail(end, (tail.mark + data)[-_MARK:], _added(tail.latest, data))
 
     def last(self, place: str) -> BlobId | None:
         """The version that this session read or wrote last of what is at `place`, or None."""
@@ -85,29 +71,29 @@ class Session(NamedTuple):
 
     def latest(self, number: int) -> dict[str, BlobId]:
         """Place → version of what this session read or wrote last, up to `number` of them, the last one at the end."""
-        tail = _TAILS.get(self._seen_file, _NO_TAIL)
+        end, mark, out = _TAILS.get(self._seen_file, (0, b"", {}))
         try:
-            if not tail.end or os.stat(self._seen_file).st_size != tail.end:
-                tail = _TAILS[self._seen_file] = self._tail(tail, 128 * number)
+            fd = os.open(self._seen_file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return {}
-        for place in [*tail.latest][:-number]:
-            del tail.latest[place]
-        return tail.latest
-
-    def _tail(self, known: _Tail, enough: int) -> _Tail:
-        """`known` with what was added since, or the last `enough` bytes where that is more."""
-        end, mark, latest = known
-        fd = os.open(self._seen_file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
-            added = os.pread(fd, size - end + len(mark), end - len(mark)) if end <= size <= end + enough else b""
+            added = os.pread(fd, size - end + len(mark), end - len(mark)) if end <= size <= end + 128 * number else b""
             if not added or not added.startswith(mark):  # much was added, or all was forgotten meanwhile
-                end, mark, latest = max(0, size - enough), b"", {}
+                end, mark, out = max(0, size - 128 * number), b"", {}
                 added = os.pread(fd, size - end, end)
         finally:
             os.close(fd)
-        return _Tail(size, added[-_MARK:], _added({**latest}, added[len(mark) :]))
+        out = dict(out)
+        for line in added[len(mark) :].decode(errors="replace").split("\n"):
+            words = line.split(" ")
+            if len(words) == 3 and len(words[1]) == 40:
+                out.pop(words[0], None)
+                out[words[0]] = BlobId(words[1])
+        for place in [*out][:-number]:
+            del out[place]
+        _TAILS[self._seen_file] = size, added[-_MARK:], out
+        return out
 
     def seen(self) -> dict[str, BlobId]:
         """What this session has read: place → the version read last."""
@@ -394,11 +380,8 @@ class Sessions:
         return Session(data["session"], AgentName(data["agent"]), data.get("role"), self._home)
 
 
-def append_line(path: str, data: bytes) -> int:
-    """Add `data` to a file in one write, so that lines of several processes never mix: where it ends now.
-
-    Raises OSError.
-    """
+def append_line(path: str, data: bytes) -> None:
+    """Add `data` to a file in one write, so that lines of several processes never mix. Raises OSError."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
         fd = os.open(path, flags, 0o644)
@@ -407,19 +390,8 @@ def append_line(path: str, data: bytes) -> int:
         fd = os.open(path, flags, 0o644)
     try:
         os.write(fd, data)
-        return os.lseek(fd, 0, os.SEEK_CUR)
     finally:
         os.close(fd)
-
-
-def _added(latest: dict[str, BlobId], lines: bytes) -> dict[str, BlobId]:
-    """`latest`, changed by what `lines` say was read."""
-    for line in lines.decode(errors="replace").split("\n"):
-        words = line.split(" ")
-        if len(words) == 3 and len(words[1]) == 40:
-            latest.pop(words[0], None)
-            latest[words[0]] = BlobId(words[1])
-    return latest
 
 
 def _lines(path: str) -> list[str]:
