@@ -27,7 +27,7 @@ CREATE TABLE spread (word INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
 _WORD = re.compile(r"[^\W_]{3,}")
 _HEAD = 6
 """Letters by which a word is known."""
-_MOST = 32
+_MOST = 24
 """Of how many different words of a text, the first, a set is made."""
 _LONG = 4000
 """Characters of a text that are looked at."""
