@@ -73,7 +73,7 @@ def _build_half(repository: str) -> None:
 
 
 def _questions(context: Context, out: Outcome, swarm: Swarm, *, judged: bool) -> None:
-    """Medians of words, of questions, and and both of one agent of sixteen, each against raw FTS5, taking turns."""
+    """Medians of words, of questions, and of both by one agent of sixteen, each against raw FTS5, taking turns."""
     directory = f"{swarm.place.home}/peers"
     texts: list[tuple[str, str]] = []
     tags: list[str] = []
@@ -94,7 +94,7 @@ def _questions(context: Context, out: Outcome, swarm: Swarm, *, judged: bool) ->
         "words": swarm.index.search,
         "a question": lambda query: swarm.index.search(f"what is {query}?"),
         "words by one agent of 16": lambda query: swarm.index.search(query, Filters(by=_TAG)),
-        "a question to one agent of 16": lambda query: swarm.index.search(f"what is {query}?", Filters(by=_TAG)),
+        "a question by one agent of 16": lambda query: swarm.index.search(f"what is {query}?", Filters(by=_TAG)),
     }
     if context.embedder:
         index = Fts5Index(
@@ -103,7 +103,7 @@ def _questions(context: Context, out: Outcome, swarm: Swarm, *, judged: bool) ->
         acts |= {
             "words, with meaning": index.search,
             "a question, with meaning": lambda query: index.search(f"what is {query}?"),
-            "a question to one agent of 16, with meaning": lambda query: index.search(
+            "a question by one agent of 16, with meaning": lambda query: index.search(
                 f"what is {query}?", Filters(by=_TAG)
             ),
         }

@@ -37,6 +37,7 @@ def second_look(
     for spot, chance in zip(spots, likely, strict=True):
         if spot is not None:
             streams[spot >> STREAM_BITS] += chance
+    said = set(asked)
     around, stream = [], []
     near: list[list[int]] = []
     for place, spot in enumerate(spots):
@@ -47,7 +48,7 @@ def second_look(
     return {
         "likely_around": around,
         "likely_stream": stream,
-        "alike": _alike([words.of.get(row.n, frozenset()) - set(asked) for row in rows], words, likely, near),
+        "alike": _alike([words.of.get(row.n, frozenset()) - said for row in rows], words, likely, near),
     }
 
 
