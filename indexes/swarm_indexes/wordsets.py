@@ -1,7 +1,8 @@
 """The words of each entry as a set of numbers, and in how many entries each is.
 
 They tell how particular a text is, and which texts are alike, without reading any. A word is known by how it begins,
-which stands in for a stemmer; two words with one number are taken for one.
+which stands in for a stemmer, and by one of 65,536 numbers: two with one number are taken for one, which few are. So
+all counts are read at once, a quarter of a MiB, in less time than those of a thousand words one by one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from math import log
 from typing import NamedTuple
 from zlib import crc32
@@ -21,7 +22,7 @@ __all__ = ["SCHEMA", "WordSets", "Words", "heads", "read"]
 
 SCHEMA = """
 CREATE TABLE wordset (n INTEGER PRIMARY KEY, words BLOB NOT NULL);
-CREATE TABLE spread (word INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
+CREATE TABLE spread (part INTEGER PRIMARY KEY, counts BLOB NOT NULL);
 """
 
 _WORD = re.compile(r"[^\W_]{3,}")
@@ -31,6 +32,8 @@ _MOST = 24
 """Of how many different words of a text, the first, a set is made."""
 _LONG = 4000
 """Characters of a text that are looked at."""
+_PARTS = 256
+"""The counts are kept in so many parts, of as many counts each."""
 _RAREST = 3
 """By how many of its words a text is particular."""
 
@@ -58,43 +61,45 @@ class WordSets:
     def add(self, n: int, text: str) -> None:
         """Entry `n` says `text`."""
         words = heads(text)
-        self._db.execute("INSERT INTO wordset VALUES (?, ?)", (n, array("I", words).tobytes()))
+        self._db.execute("INSERT INTO wordset VALUES (?, ?)", (n, array("H", words).tobytes()))
         for word in words:
             self._more[word] += 1
 
     def remove(self, n: int) -> None:
         """Entry `n` is gone."""
         for (noted,) in self._db.execute("DELETE FROM wordset WHERE n = ? RETURNING words", (n,)):
-            for word in array("I", noted):
+            for word in array("H", noted):
                 self._more[word] -= 1
 
     def settle(self) -> None:
         """Note in how many entries each word is now."""
-        self._db.executemany(
-            "INSERT INTO spread VALUES (?1, ?2) ON CONFLICT DO UPDATE SET entries = entries + ?2",
-            self._more.items(),
-        )
-        if min(self._more.values(), default=0) < 0:
-            self._db.execute("DELETE FROM spread WHERE entries = 0")
+        parts: dict[int, array[int]] = {}
+        for word, more in self._more.items():
+            part, place = divmod(word, _PARTS)
+            if part not in parts:
+                kept = self._db.execute("SELECT counts FROM spread WHERE part = ?", (part,)).fetchone()
+                parts[part] = array("I", kept[0] if kept else bytes(4 * _PARTS))
+            parts[part][place] += more
+        changed = ((part, counts.tobytes()) for part, counts in parts.items())
+        self._db.executemany("INSERT OR REPLACE INTO spread VALUES (?, ?)", changed)
 
 
 def heads(text: str) -> list[int]:
     """The first different words of `text`, as numbers, without stop words."""
     found = (word[:_HEAD] for word in _WORD.findall(text[:_LONG].lower()) if word not in STOP_WORDS)
-    return list(dict.fromkeys(crc32(head.encode()) for head in found))[:_MOST]
+    return list(dict.fromkeys(crc32(head.encode()) % (_PARTS * _PARTS) for head in found))[:_MOST]
 
 
 def read(db: sqlite3.Connection, rows: Collection[int], total: int) -> Words:
     """The sets of `rows`, of `total` entries."""
     listed = "SELECT n, words FROM wordset WHERE n IN (SELECT value FROM json_each(?))"
-    of = {n: frozenset(array("I", noted)) for n, noted in db.execute(listed, (str(list(rows)),))}
-    return Words(of, _idf(db, set().union(*of.values()), total))
-
-
-def _idf(db: sqlite3.Connection, words: Iterable[int], total: int) -> dict[int, float]:
-    listed = "SELECT word, entries FROM spread WHERE word IN (SELECT value FROM json_each(?))"
-    found = db.execute(listed, (str(list(words)),)).fetchall()
-    total = max([total, *(entries for _, entries in found)])
+    of = {n: frozenset(array("H", noted)) for n, noted in db.execute(listed, (str(list(rows)),))}
+    counts = array("I", bytes(4 * _PARTS * _PARTS))
+    for part, noted in db.execute("SELECT part, counts FROM spread"):
+        counts[part * _PARTS : (part + 1) * _PARTS] = array("I", noted)
+    words = set[int]().union(*of.values())
+    found = {counts[word] for word in words}
+    total = max([total, *found])
     most = log(1 + (total - 0.5) / 1.5)
-    rare = {entries: log(1 + (total - entries + 0.5) / (entries + 0.5)) / most for _, entries in found}
-    return {word: rare[entries] for word, entries in found}
+    rare = {entries: log(1 + (total - entries + 0.5) / (entries + 0.5)) / most for entries in found}
+    return Words(of, {word: rare[counts[word]] for word in words})

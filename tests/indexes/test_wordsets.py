@@ -22,7 +22,7 @@ def db() -> Iterator[sqlite3.Connection]:
 def _kept(db: sqlite3.Connection) -> tuple[list[object], list[object]]:
     return (
         db.execute("SELECT * FROM wordset ORDER BY n").fetchall(),
-        db.execute("SELECT * FROM spread ORDER BY word").fetchall(),
+        db.execute("SELECT * FROM spread ORDER BY part").fetchall(),
     )
 
 
