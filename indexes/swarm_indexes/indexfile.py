@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -90,7 +91,15 @@ class IndexFile:
         while True:
             try:
                 return work(self._connection())
-            except (sqlite3.Error, _LockedError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except (
+                sqlite3.Error,
+                struct.error,
+                _LockedError,
+                ArithmeticError,
+                LookupError,
+                TypeError,
+                ValueError,
+            ) as error:
                 self._roll_back()
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 if code in _BUSY or isinstance(error, _LockedError):
