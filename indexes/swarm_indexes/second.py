@@ -21,8 +21,9 @@ NAMES = ("likely_around", "likely_stream", "alike")
 _REACH = len(DECAY) - 1
 _BEST = 10
 """Of how many of the best it counts how like them an entry is."""
-_NONE = 1e-6
-"""How likely these are beside the best, if they are all near an entry: rounding leaves a little."""
+_SAME = 0.5
+"""Above this cosine two say the same. Copies, and entries of one pattern, are no evidence for each other: else a dozen
+times "build N passed" came before the one that failed."""
 
 
 def second_look(
@@ -55,20 +56,21 @@ def second_look(
 def _alike(
     sets: Sequence[frozenset[int]], words: Words, likely: Sequence[float], near: Sequence[Sequence[int]]
 ) -> list[float]:
-    """How like the best each is, those near it apart: the mean cosine, weighted by how likely these are."""
+    """How like the best each is, those apart that are near it or say the same: the mean cosine, weighted by how likely
+    these are.
+    """
     weight = {word: idf * idf for word, idf in words.idf.items()}
     length = [sqrt(sum(weight[word] for word in one)) or 1.0 for one in sets]
     best = sorted(range(len(sets)), key=lambda place: -likely[place])[:_BEST]
-    total = sum(likely[place] for place in best)
-    mean: dict[int, float] = defaultdict(float)
-    for place in best:
-        for word in sets[place]:
-            mean[word] += likely[place] / length[place] * weight[word]
     out = []
     for place, one in enumerate(sets):
-        found, others = sum(mean[word] for word in one & mean.keys()), total
-        for other in set(best).intersection(near[place]):
-            found -= likely[other] / length[other] * sum(weight[word] for word in one & sets[other])
-            others -= likely[other]
-        out.append(found / length[place] / others if others > _NONE else 0.0)
+        found = others = 0.0
+        for other in best:
+            if other not in near[place]:
+                shared = one & sets[other]
+                cosine = sum([weight[word] for word in shared]) / length[place] / length[other] if shared else 0.0
+                if cosine <= _SAME:
+                    found += likely[other] * cosine
+                    others += likely[other]
+        out.append(found / others if others else 0.0)
     return out

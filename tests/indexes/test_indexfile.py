@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -125,6 +126,33 @@ def test_a_file_that_is_not_right_is_made_anew_with_the_same_answers(
     index = Fts5Index(path, ledger.store)
     assert answers(index) == expected
     assert index.rebuilt == why
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM wordset WHERE n % 2",
+        "UPDATE wordset SET words = x'010203'",
+        "UPDATE wordset SET words = randomblob(128)",
+        "DELETE FROM spread",
+        "UPDATE spread SET counts = x'00'",
+        "UPDATE spread SET counts = zeroblob(1024)",
+        "UPDATE spread SET counts = 'many'",
+        "UPDATE entry SET marks = x'00'",
+        "UPDATE meta SET value = '-3' WHERE key = 'entries'",
+    ],
+)
+def test_tables_that_only_a_question_reads_are_made_anew_where_damaged(ledger: Any, path: str, statement: str) -> None:
+    """Lost or impossible rows are noticed when a question needs them, and it is answered as before."""
+    fill(ledger, 20)
+    index = Fts5Index(path, ledger.store)
+    before = index.search("which batch has number7?")
+    index.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(statement)
+    index = Fts5Index(path, ledger.store)
+    assert index.search("which batch has number7?") == before
+    assert index.rebuilt == "damaged"
 
 
 @pytest.mark.parametrize("damage", [os.unlink, zeroed, without_a_table])

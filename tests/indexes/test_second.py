@@ -38,16 +38,33 @@ def test_what_stands_near_a_likely_entry_is_likelier() -> None:
 
 
 def test_what_is_like_a_likely_entry_is_likelier() -> None:
-    """By its words without those of the question: a half of them shared is one half."""
-    sets = [{1, 2, 9}, {1, 3, 9}, {4, 5, 9}]
+    """By its words without those of the question: a third of them shared is a third."""
+    sets = [{1, 2, 6, 9}, {1, 3, 7, 9}, {4, 5, 8, 9}]
     found = second_look(_matches({}), _rows(3), [0.0, -50.0, -50.0], _words(sets), [9])
-    assert found["alike"] == pytest.approx([0.0, 0.5, 0.0])
+    assert found["alike"][1:] == pytest.approx([1 / 3, 0.0])
 
 
-def test_of_two_that_are_the_same_neither_gains() -> None:
-    """The best is as like its copy as the copy is like it."""
-    found = second_look(_matches({}), _rows(2), [3.0, 0.0], _words([{1, 2}, {1, 2}]), ())
-    assert found["alike"] == pytest.approx([1.0, 1.0])
+def test_those_that_say_the_same_are_no_evidence_for_each_other() -> None:
+    """Two of three words shared are a copy; one of three is not."""
+    same = second_look(_matches({}), _rows(2), [3.0, 0.0], _words([{1, 2, 3}, {1, 2, 4}]), ())
+    assert same["alike"] == [0.0, 0.0]
+    other = second_look(_matches({}), _rows(2), [3.0, 0.0], _words([{1, 2, 3}, {1, 4, 5}]), ())
+    assert other["alike"] == pytest.approx([1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    "usual", ["heartbeat: worker alive, lag 0", "Nightly run {} of the worker passed: {} tests green"]
+)
+def test_what_is_said_again_and_again_does_not_hide_the_one_answer(ledger: Any, tmp_path: Any, usual: str) -> None:
+    """Two dozen entries after one pattern stand around it, and what numbers them makes none of them particular."""
+    for n in range(24):
+        ledger.log(usual.format(1000 + n, 2000 + n), by=f"w{n % 3}")
+        if n == 12:
+            ledger.log("worker w2 died: out of memory in the image resizer", by="w2")
+    index = Fts5Index(str(tmp_path / "lexical.db"), ledger.store)
+    for question in ("why did the worker die?", "which worker died?", "is a worker out of memory?"):
+        assert "died" in index.search(question)[0].snippet
+    index.close()
 
 
 def test_what_stands_near_is_not_counted_as_alike() -> None:

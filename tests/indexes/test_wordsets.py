@@ -40,6 +40,11 @@ def test_a_word_is_known_by_how_it_begins() -> None:
     assert len(heads("retry retries the on us")) == 2
 
 
+def test_figures_are_no_words() -> None:
+    """Entries that differ by their number alone have one set."""
+    assert heads("build 1204 passed") == heads("build 1205 passed") == heads("build passed")
+
+
 def test_a_set_is_of_the_first_words() -> None:
     """24 different ones; an entry of a hundred is known by these."""
     words = [f"{chr(97 + n // 26)}{chr(97 + n % 26)}word" for n in range(100)]
@@ -79,3 +84,10 @@ def test_rare_words_make_an_entry_particular(db: sqlite3.Connection) -> None:
     assert words.rarity(100) == pytest.approx(1.0)
     assert 0 < words.rarity(1) < 0.01
     assert words.rarity(7) == 0.0  # not read
+
+
+def test_an_entry_without_its_words_is_noticed(db: sqlite3.Connection) -> None:
+    """Such tables are damaged; the index is made anew for that."""
+    _added(db, {1: "cache eviction"}).settle()
+    with pytest.raises(LookupError):
+        read(db, [1, 2], 2)
