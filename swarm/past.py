@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_indexes.filters import Filters
+from swarm_indexes.hits import successors_first
 from swarm_indexes.lexical import Fts5Index
 from swarm_indexes.moments import moment_of
 from swarm_ledger.errors import NotFound
@@ -49,7 +50,7 @@ def recall_as_of(
         hits.sort(key=lambda hit: -(moment_of(hit.valid_from or "", hit.at) or 0.0))
     else:
         hits.sort(key=lambda hit: -(hit.score or 0.0))
-    return hits[:k]
+    return successors_first(hits)[:k]
 
 
 def _changed_since(store: Store, moment: float) -> dict[str, _Then]:

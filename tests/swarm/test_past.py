@@ -40,6 +40,21 @@ def test_the_versions_of_then_are_found_by_their_words_of_then(memory_swarm: Cal
     assert [hit.id for hit in ada.recall("fifteen", as_of="yesterday")] == [edited]
 
 
+def test_what_was_superseded_by_then_comes_behind_its_successor(memory_swarm: Callable[..., Any], clock: Any) -> None:
+    """However much better it matches, as in a search of now; before that it is an entry as any."""
+    ada = memory_swarm("one").join("ada")
+    old = ada.remember("The cache is cleared at midnight", "The cache is cleared, as the report reads the cache.").id
+    before = clock.now
+    clock.now += DAY
+    ada.show(old)
+    new = ada.supersede(old, "Cleared at noon", "Since the report moved, the cache is.").id
+    then = clock.now
+    clock.now += DAY
+    for query in ("when is the cache cleared?", "cache cleared midnight"):
+        assert [hit.id for hit in ada.recall(query, as_of=_iso(then))] == [new, old]
+        assert [hit.id for hit in ada.recall(query, as_of=_iso(before))] == [old]
+
+
 def test_before_the_first_entry_nothing_was_known(memory_swarm: Callable[..., Any]) -> None:
     """A time long ago gives no hit."""
     swarm = memory_swarm("one")
