@@ -20,8 +20,8 @@ except ImportError:
 __all__ = ["OnnxModel"]
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-_ERRORS = 3
-"""Errors only: what ONNX Runtime warns of is nothing that a user could mend."""
+_FATAL = 4
+"""All that ONNX Runtime prints: an error is raised too, and what it warns of is nothing that a user could mend."""
 
 
 class OnnxModel:
@@ -32,9 +32,10 @@ class OnnxModel:
 
         Raises BadInput.
         """
+        self._graph = graph
         self._mean = pooling == "mean"
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS
+        options.log_severity_level = _FATAL
         options.intra_op_num_threads = 1  # a text is short: threads would wait for each other
         try:
             self._tokens = Tokenizer.from_file(tokenizer)
@@ -42,8 +43,7 @@ class OnnxModel:
             self._tokens.enable_truncation(most)
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # these libraries have no tree of errors
-            first = str(error).strip().splitlines()[:1]
-            raise BadInput(f"the model {quoted(graph)} cannot be loaded: {''.join(first)[:300]}") from None
+            raise BadInput(f"the model {quoted(graph)} cannot be loaded: {_first_line(error)}") from None
         self._inputs = [put.name for put in self._session.get_inputs()]
         self._output = self._session.get_outputs()[0]
         if not set(self._inputs) <= _INPUTS or len(self._output.shape) != 3:
@@ -55,7 +55,7 @@ class OnnxModel:
     def embed(self, texts: Sequence[str]) -> Any:
         """A vector for each of `texts`.
 
-        Each is computed alone: a quantised graph would give a text another vector in other company.
+        Each is computed alone: a quantised graph would give a text another vector in other company. Raises BadInput.
         """
         if len(texts) == 1:
             return np.stack([self._vector(texts[0])])
@@ -66,5 +66,15 @@ class OnnxModel:
         tokens = self._tokens.encode(text)
         given = {"input_ids": tokens.ids, "attention_mask": tokens.attention_mask, "token_type_ids": tokens.type_ids}
         batch = {name: np.array([given[name]], dtype=np.int64) for name in self._inputs}
-        (found,) = self._session.run([self._output.name], batch)[0]  # (tokens, size)
+        try:
+            (found,) = self._session.run([self._output.name], batch)[0]  # (tokens, size)
+        except Exception as error:
+            # Such as a token or a place beyond the graph's tables: the settings beside it are of another model.
+            raise BadInput(
+                f"the model {quoted(self._graph)} cannot be run on {len(tokens.ids)} tokens: {_first_line(error)}"
+            ) from None
         return found.mean(axis=0) if self._mean else found[0]
+
+
+def _first_line(error: Exception) -> str:
+    return "".join(str(error).strip().splitlines()[:1])[:300]

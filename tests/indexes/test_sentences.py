@@ -48,6 +48,11 @@ def draw(path: Path, second: str = "attention_mask", size: Sequence[str | int] =
     onnx.save(make_model(made, opset_imports=[make_opsetid("", 17)], ir_version=9), str(path))
 
 
+def of_another_model(path: Path) -> None:
+    """Give the cat a number that is beyond the graph's table."""
+    path.write_text(path.read_text().replace('"cat":6', '"cat":600').replace('"cat": 6', '"cat": 600'))
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A directory with the graph of a model and its tokens."""
@@ -106,15 +111,19 @@ def test_a_graph_may_be_named(tiny: Path) -> None:
     [
         (lambda tiny: (tiny / "onnx/model.onnx").write_bytes(b"no graph"), "cannot be loaded"),
         (lambda tiny: (tiny / "tokenizer.json").unlink(), "cannot be loaded"),
+        (lambda tiny: of_another_model(tiny / "tokenizer.json"), "cannot be run on 1 tokens"),
         (lambda tiny: draw(tiny / "onnx/model.onnx", second="past"), "it takes input_ids, past and gives"),
         (lambda tiny: draw(tiny / "onnx/model.onnx", size=("texts", "size")), "cannot be loaded|for each token"),
     ],
 )
-def test_a_graph_that_cannot_be_run_is_refused(tiny: Path, change: Any, says: str) -> None:
-    """One that is none, without tokens, that wants what a text does not have, or gives something else."""
+def test_a_graph_that_cannot_be_run_is_refused(
+    tiny: Path, change: Any, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One that is none, without tokens or with another's, that wants what a text has not, or gives something else."""
     change(tiny)
     with pytest.raises(BadInput, match=says):
         SentenceModel(str(tiny)).embed(["cat"])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_graph_without_its_runtime_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
