@@ -83,8 +83,9 @@ class Leader:
         while True:
             # Taken as they come: what is read while others still write theirs, they need not wait for.
             names = [*names, *self._spool.waiting()][: _BATCH - len(batch)]
-            if names:
-                batch += self._spool.take(names)
+            came = self._spool.take(names) if names else []
+            if came:  # not for what cannot be read and waits on: that would be for ever
+                batch += came
                 patience = env.monotonic() + _GAP_S
             if len(batch) >= min(expected, _BATCH) or env.monotonic() > patience:
                 return batch

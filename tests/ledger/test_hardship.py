@@ -164,6 +164,18 @@ def test_rubbish_in_the_queue_stops_nobody(git_store: GitStore, make_request: Ma
     assert [name for name in os.listdir(f"{git_store.home}/queue/new") if name[0] != "."] == []
 
 
+def test_a_request_that_cannot_be_read_holds_nobody_up(git_store: GitStore, make_request: Make) -> None:
+    """A leader that expects many waits for those that come, not for one that it has to put back again and again."""
+    git_store.submit(make_request(Put("e", "facts/a.md", b"a", None)))
+    name = "00000000000000000001.r9.feedfeed.2"
+    os.symlink(name, f"{git_store.home}/queue/new/{name}")  # reading it fails each time, for no reason that is its own
+    Path(f"{git_store.home}/commit.lock").write_text("9")
+    begun = time.monotonic()
+    git_store.submit(make_request(Put("e", "facts/b.md", b"b", None)))
+    assert time.monotonic() - begun < 5
+    assert git_store.read("facts/b.md") is not None
+
+
 def test_the_queue_may_be_deleted_while_leading(home: str, make_request: Make) -> None:
     """Nobody spins: the writer tries again and lands, or says that nothing was written."""
     deleted: list[str] = []
