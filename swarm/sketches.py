@@ -1,9 +1,12 @@
 """Facts that say what a text says: found by what they share of their sketches, told by their words.
 
 All writers ask for this at each write, so it is a file that is looked into with a few small reads: buckets of slots
-(number of a sketch, fact), a full bucket going on in the next. It only ever gains slots. One of a fact that says
-something else by now, or is gone, costs a look at that fact; so does one that a crash left. What a power loss may have
-lost nobody could tell, so after a boot the file is made anew; it can be deleted at any moment too.
+(number of a sketch, fact), a full bucket going on in the next. A slot of a fact that says something else by now, or is
+gone, costs a look at that fact; so does one that a crash left. What a power loss may have lost nobody could tell, so
+after a boot the file is made anew; it can be deleted at any moment too.
+
+No write fails for want of this file, and none goes unasked: what the file lacks while another process is at it is
+looked at without it, and so is all where it cannot be used.
 """
 
 from __future__ import annotations
@@ -39,10 +42,13 @@ _FULL = 3
 
 _LEAST = 1 << 10
 _COMMON = 100
-"""What more facts than this share tells nothing of them."""
+"""What more facts than this share tells little of them: so many are kept, the latest among them."""
 
 _LIKE = 40
-"""So many facts at most are held against a text that is like them."""
+"""So many facts at most are held against a text that is like them, those not counted that say it but do not stand."""
+
+_PATIENCE_S = 5.0
+"""For so long a writer waits for a file that another process makes: to look at every fact costs what making does."""
 
 _TELLING = re.compile(rb"^[ \t]*[\"']?(?:superseded_by|status)\b", re.MULTILINE)
 """A fact that has neither stands, and its YAML is not read."""
@@ -77,16 +83,21 @@ class Sketches:
         """Ids of facts that stand and say what `text` says, whose words are `said`, as far as words tell."""
         few = sketch(text)
         paths = self._sharing(few) if few else []
-        versions = self._store.read_many(paths) if paths else {}
-        return [
-            str(id_of(path))
-            for path, version in versions.items()
-            if alike(said, words(said_in(version.text))) and _stands(version.text)
-        ]
+        found: list[str] = []
+        room = _LIKE
+        while paths and room > 0:
+            part, paths = paths[:room], paths[room:]
+            for path, version in self._store.read_many(part).items():
+                says_that = alike(said, words(said_in(version.text)))
+                stands = not says_that or _stands(version.text)
+                room -= stands
+                if says_that and stands:
+                    found.append(str(id_of(path)))
+        return found
 
     def catch_up(self) -> None:
         """Bring the file up to the ledger, unless another process is at it."""
-        with self._mutex:
+        with self._alone():
             try:
                 self._catch_up()
             except OSError as error:
@@ -94,8 +105,12 @@ class Sketches:
 
     def forget(self) -> None:
         """Begin anew: all of it comes back from the ledger."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise storage_error(error, "removing the sketches of facts") from None
 
     def close(self) -> None:
         """Release the descriptors."""
@@ -104,24 +119,36 @@ class Sketches:
             self._fd = -1
         self._lock.close()
 
+    def _alone(self) -> threading.Lock:
+        """What one thread holds at a time; in a forked child a new one, and descriptors of its own."""
+        if (
+            self._pid != os.getpid()
+        ):  # a thread that is not here may have held the one, and the file lock is the parent's
+            self._mutex = threading.Lock()
+            self.close()
+            self._lock = FileLock(f"{self._path}.lock")
+            self._pid = os.getpid()
+        return self._mutex
+
     def _sharing(self, few: Sequence[int]) -> list[str]:
         """Paths of facts that share enough of the numbers `few`: most of them first, then the newest."""
-        with self._mutex:
+        with self._alone():
             try:
-                head = self._catch_up()
-                if head is None:  # another process makes it just now
-                    return []
-                found = [fact for number in few for fact in self._facts(head.buckets, number)]
-            except OSError as error:
-                raise storage_error(error, "opening the sketches of facts") from None
-            except struct.error:  # cut off: whoever asks next makes it anew
-                self.forget()
-                return []
-        if not found:
-            return []
+                head, lacking = self._catch_up()
+                found = (
+                    {(number, fact) for number in few for fact in self._facts(head.buckets, number)} if head else set()
+                )
+            except (OSError, struct.error):  # whoever asks next makes it anew, if that can be done
+                if self._fd >= 0:
+                    with contextlib.suppress(OSError):
+                        if inode(self._path) == self._inode:
+                            os.unlink(self._path)
+                found, lacking = set(), self._since(None)
+        found.update(slot for slot in lacking if slot[0] in few)
         least = min(SHARED, len(few))
-        best = sorted(((times, fact) for fact, times in Counter(found).items() if times >= least), reverse=True)
-        return [path for _, fact in best[:_LIKE] if (path := _path(fact))]
+        times = Counter(fact for _, fact in found)
+        best = sorted(((shared, fact) for fact, shared in times.items() if shared >= least), reverse=True)
+        return [path for _, fact in best if (path := _path(fact))]
 
     def _facts(self, buckets: int, number: int) -> list[int]:
         found: list[int] = []
@@ -136,41 +163,47 @@ class Sketches:
     def _bucket(self, at: int) -> tuple[int, ...]:
         return _BUCKET.unpack(os.pread(self._fd, _BUCKET.size, _START + at * _BUCKET.size))
 
-    def _catch_up(self) -> _Head | None:
-        """Take in what the ledger has and the file has not; the file's head, or None where there is no file yet."""
-        if self._pid != os.getpid():  # a lock that is shared with the parent is none
-            self.close()
-            self._lock = FileLock(f"{self._path}.lock")
-            self._pid = os.getpid()
+    def _catch_up(self) -> tuple[_Head | None, list[Slot]]:
+        """Take in what the ledger has and the file has not; (the file's head, what the file still lacks).
+
+        Another process may be at it: then the file stays as it is. The head is None where there is no file.
+        """
         tip = self._store.tip() or ""
         head = self._head()
         if head and head.tip == tip:
-            return head
-        try:
-            mine = self._lock.try_acquire()
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            mine = self._lock.try_acquire()
-        if not mine:
-            return head  # a writer does not wait: who writes the same just now cannot be seen anyway
+            return head, []
+        if not self._acquire(0 if head else _PATIENCE_S):
+            head = self._head()
+            return head, self._since(head)
         try:
             head = self._head()
             changes = self._store.changes(head.mark if head else None)
             new = [slot for change in changes.changes for slot in _slots_of(change)]
             until = str(changes.commit or ""), changes.mark
             if head is None or changes.complete:
-                return self._make(new, *until)
+                return self._make(new, *until), []
             if head.kept + len(new) > _FULL * head.buckets:
-                return self._make([*self._all(head.buckets), *new], *until)
+                return self._make([*self._all(head.buckets), *new], *until), []
             for slot in new:
                 self._put(head.buckets, *slot)
             head = _Head(head.buckets, head.kept + len(new), self._boot, *until)
             os.pwrite(self._fd, _encoded(head), 0)
-            return head
-        except struct.error:
-            return self._make([slot for one in self._store.changes(None).changes for slot in _slots_of(one)], "", "")
+            return head, []
         finally:
             self._lock.release()
+
+    def _acquire(self, patience: float) -> bool:
+        """Take the file lock; False where another process keeps it for `patience` seconds."""
+        try:
+            return self._lock.acquire(self._env, patience, 0.01) if patience else self._lock.try_acquire()
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            return self._lock.try_acquire()
+
+    def _since(self, head: _Head | None) -> list[Slot]:
+        """What a file with that `head` lacks, from the ledger itself."""
+        changes = self._store.changes(head.mark if head else None)
+        return [slot for change in changes.changes for slot in _slots_of(change)]
 
     def _head(self) -> _Head | None:
         """The head of the file that is at the path now; None where there is none that can be believed."""
@@ -192,17 +225,22 @@ class Sketches:
         return head if head.boot == self._boot else None
 
     def _put(self, buckets: int, number: int, fact: int) -> None:
-        same = 0
+        same: list[int] = []
         for at in _buckets(buckets, number):
             slots = self._bucket(at)
             for i in range(0, len(slots), 2):
+                offset = _START + at * _BUCKET.size + i // 2 * _SLOT.size
                 if not slots[i + 1]:
-                    os.pwrite(self._fd, _SLOT.pack(number, fact), _START + at * _BUCKET.size + i // 2 * _SLOT.size)
+                    os.pwrite(self._fd, _SLOT.pack(number, fact), offset)
                     return
-                if slots[i] == number:
-                    same += 1
-                    if slots[i + 1] == fact or same >= _COMMON:
-                        return
+                if slots[i] != number:
+                    continue
+                same.append(offset)
+                if slots[i + 1] == fact:
+                    return
+                if len(same) == _COMMON:  # any but the newest gives way: those before may no longer stand
+                    os.pwrite(self._fd, _SLOT.pack(number, fact), same[fact % _COMMON])
+                    return
 
     def _all(self, buckets: int) -> list[Slot]:
         rows = (self._bucket(at) for at in range(buckets))
@@ -210,17 +248,22 @@ class Sketches:
 
     def _make(self, slots: Iterable[Slot], tip: str, mark: str) -> _Head:
         """A new file of `slots` at the path, the lock being held."""
-        unique = dict.fromkeys(slots)
+        unique = set(slots)
+        times = Counter(number for number, _ in unique)
+        crowded = {number for number, shared in times.items() if shared > _COMMON}
+        if crowded:
+            facts: dict[int, list[int]] = {number: [] for number in crowded}
+            for number, fact in unique:
+                if number in crowded:
+                    facts[number].append(fact)
+            unique.difference_update((number, fact) for number in crowded for fact in sorted(facts[number])[:-_COMMON])
         size = _LEAST
         while _FULL * size < 2 * len(unique):
             size *= 2
         rows: list[list[int]] = [[] for _ in range(size)]
-        times = Counter[int]()
         for number, fact in unique:
-            times[number] += 1
-            if times[number] <= _COMMON:
-                row = next(rows[at] for at in _buckets(size, number) if len(rows[at]) < 2 * _SLOTS)
-                row += (number, fact)
+            row = next(rows[at] for at in _buckets(size, number) if len(rows[at]) < 2 * _SLOTS)
+            row += (number, fact)
         self._boot = self._boot or self._env.boot()[:40]
         head = _Head(size, len(unique), self._boot, tip, mark)
         body = b"".join(_BUCKET.pack(*row, *([0] * (2 * _SLOTS - len(row)))) for row in rows)
@@ -245,7 +288,7 @@ def _encoded(head: _Head) -> bytes:
 
 def _slots_of(change: Change) -> list[Slot]:
     id = id_of(change.path) if change.version and change.path.startswith("facts/") else None
-    if change.version is None or id is None:
+    if change.version is None or id is None or not _stands(change.version.text):
         return []
     fact = _number(id)
     return [(number, fact) for number in sketch(said_in(change.version.text))]

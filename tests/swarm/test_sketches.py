@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from swarm import Agent, Swarm
+from swarm import Agent, Refused, Swarm
 from swarm.saying import SHARED, alike, said_in, sketch, words
 from swarm.sketches import Sketches
 from swarm_ledger.env import Env
@@ -133,10 +135,98 @@ def test_nobody_waits_for_another_that_takes_in(ada: Agent, bob: Agent) -> None:
     assert lock.try_acquire()
     second = ada.remember("Cookies", "They are renewed by the middleware at each request of a browser.").id
     renewed = "Cookies\nThey are renewed by the middleware at each request of a browser."
-    assert ask(swarm, renewed) == []
+    before = Path(swarm.place.home, "index/sketches").read_bytes()
+    assert ask(swarm, renewed) == [second]
     assert ask(swarm, f"The limit\n{BODY}") == [first]
+    assert Path(swarm.place.home, "index/sketches").read_bytes() == before
     lock.close()
     assert ask(swarm, renewed) == [second]
+    assert Path(swarm.place.home, "index/sketches").read_bytes() != before
+
+
+def test_while_another_makes_the_file_all_facts_are_looked_at(ada: Agent, bob: Agent) -> None:
+    """After a patience: one that was stopped at it lets nothing through, and holds nobody up for long."""
+    id = ada.remember("The limit", BODY).id
+    path = f"{bob._swarm.place.home}/index/sketches"
+    os.unlink(path)
+    lock = FileLock(f"{path}.lock")
+    assert lock.try_acquire()
+    clock = iter(range(10**6))
+    env = bob._swarm.env._replace(monotonic=lambda: float(next(clock)), sleep=lambda seconds: None)
+    assert ask(Sketches(path, bob._swarm.store, env), f"The limit\n{BODY}") == [id]
+    assert next(clock) < 20
+    assert not os.path.exists(path)
+    lock.close()
+
+
+@pytest.mark.parametrize("way", ["directory", "fifo", "full", "unwritable"])
+def test_a_file_that_cannot_be_used_neither_stops_a_write_nor_lets_one_through(
+    ada: Agent, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """All facts are looked at then; where the cause is gone the file is there again."""
+    swarm = ada._swarm
+    path = Path(swarm.place.home, "index/sketches")
+    first = ada.remember("The limit", BODY).id
+    path.unlink()
+
+    def fails(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC if way == "full" else errno.EROFS, way)
+
+    if way == "directory":
+        path.mkdir()
+    elif way == "fifo":
+        os.mkfifo(path)
+    elif way == "full":
+        monkeypatch.setattr(swarm.env.disk, "create", fails, raising=False)
+    else:
+        monkeypatch.setattr(FileLock, "try_acquire", fails)
+    assert ask(swarm, f"The limit\n{BODY}") == [first]
+    assert ask(swarm, f"The limit\n{BODY}") == [first]
+    with pytest.raises(Refused, match=first):
+        ada.remember("The limit", BODY)
+    other = ada.remember("Cookies are renewed", "By the middleware at each request, whatever the session's limit.").id
+    monkeypatch.undo()
+    if way == "directory":
+        path.rmdir()
+    assert ask(swarm, "Cookies are renewed\nBy the middleware at each request, whatever the session's limit.") == [
+        other
+    ]
+    assert ask(swarm, f"The limit\n{BODY}") == [first]
+    assert path.is_file()
+
+
+def test_a_file_that_is_cut_off_under_everybody_lets_nothing_through(ada: Agent) -> None:
+    """Whoever finds it so looks at all facts; the next makes it anew."""
+    swarm = ada._swarm
+    id = ada.remember("The limit", BODY).id
+    path = f"{swarm.place.home}/index/sketches"
+    for size in (256, 256 + 64, 300, 200):
+        assert ask(swarm, f"The limit\n{BODY}") == [id]
+        whole = os.path.getsize(path)
+        os.truncate(path, size)
+        assert ask(swarm, f"The limit\n{BODY}") == [id]
+        assert ask(swarm, f"The limit\n{BODY}") == [id]
+        assert os.path.getsize(path) == whole
+
+
+def test_facts_that_no_longer_stand_keep_out_none_that_do(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the same was said and superseded before."""
+    monkeypatch.setattr("swarm.sketches._COMMON", 6)
+    monkeypatch.setattr("swarm.sketches._LIKE", 2)
+    swarm = ada._swarm
+    id = ada.remember("The limit", BODY).id
+    for _ in range(20):
+        id = ada.supersede(id, "The limit", BODY, force="a test").id
+        assert ask(swarm, f"The limit\n{BODY}") == [id]
+    swarm.sketches.forget()
+    assert ask(swarm, f"The limit\n{BODY}") == [id]
+    standing = ada.remember("Cookies", "They are renewed by the middleware at each request of a browser.").id
+    for _ in range(4):
+        gone = ada.remember(
+            "Cookies", "They are renewed by the middleware at each request of a browser.", force="a test"
+        )
+        ada.retract(gone.id, "said before")
+    assert ask(swarm, "Cookies\nThey are renewed by the middleware at each request of a browser.") == [standing]
 
 
 def test_what_many_facts_share_tells_nothing_and_costs_little(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +253,22 @@ def test_a_forked_child_has_a_lock_of_its_own(ada: Agent) -> None:
     if not pid:
         with exiting():
             ada.remember("The limit", BODY, force="a test")
-            assert ask(swarm, f"The limit\n{BODY}") == []  # the parent has the lock
+            before = Path(swarm.place.home, "index/sketches").read_bytes()
+            assert len(ask(swarm, f"The limit\n{BODY}")) == 1
+            assert Path(swarm.place.home, "index/sketches").read_bytes() == before  # the parent has the lock
     assert os.waitpid(pid, 0)[1] == 0
     swarm.sketches._lock.release()
+
+
+def test_a_child_forked_while_another_thread_asks_waits_for_nobody(ada: Agent) -> None:
+    """The thread that held the one is not in the child."""
+    swarm = ada._swarm
+    id = ada.remember("The limit", BODY).id
+    swarm.sketches._mutex.acquire()
+    pid = os.fork()
+    if not pid:
+        with exiting():
+            signal.alarm(20)
+            assert ask(swarm, f"The limit\n{BODY}") == [id]
+    swarm.sketches._mutex.release()
+    assert os.waitpid(pid, 0)[1] == 0
