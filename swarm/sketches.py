@@ -121,9 +121,8 @@ class Sketches:
 
     def _alone(self) -> threading.Lock:
         """What one thread holds at a time; in a forked child a new one, and descriptors of its own."""
-        if (
-            self._pid != os.getpid()
-        ):  # a thread that is not here may have held the one, and the file lock is the parent's
+        if self._pid != os.getpid():
+            # A thread that is not here may have held the one, and the file lock is the parent's.
             self._mutex = threading.Lock()
             self.close()
             self._lock = FileLock(f"{self._path}.lock")
@@ -260,13 +259,13 @@ class Sketches:
         size = _LEAST
         while _FULL * size < 2 * len(unique):
             size *= 2
-        rows: list[list[int]] = [[] for _ in range(size)]
+        body, taken = bytearray(size * _BUCKET.size), bytearray(size)
         for number, fact in unique:
-            row = next(rows[at] for at in _buckets(size, number) if len(rows[at]) < 2 * _SLOTS)
-            row += (number, fact)
+            at = next(at for at in _buckets(size, number) if taken[at] < _SLOTS)
+            _SLOT.pack_into(body, at * _BUCKET.size + taken[at] * _SLOT.size, number, fact)
+            taken[at] += 1
         self._boot = self._boot or self._env.boot()[:40]
         head = _Head(size, len(unique), self._boot, tip, mark)
-        body = b"".join(_BUCKET.pack(*row, *([0] * (2 * _SLOTS - len(row)))) for row in rows)
         fresh = f"{self._path}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh)

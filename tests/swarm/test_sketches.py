@@ -123,6 +123,9 @@ def test_it_is_made_anew_after_a_boot(ada: Agent) -> None:
         file.seek(256)
         file.write(b"\0" * (os.path.getsize(path) - 256))
     assert ask(swarm, text) == []
+    made = os.stat(path).st_ino
+    assert ask(Sketches(path, swarm.store, Env()), text) == []
+    assert os.stat(path).st_ino == made
     assert ask(Sketches(path, swarm.store, Env(boot=lambda: "another")), text) == [id]
 
 
@@ -193,6 +196,20 @@ def test_a_file_that_cannot_be_used_neither_stops_a_write_nor_lets_one_through(
     ]
     assert ask(swarm, f"The limit\n{BODY}") == [first]
     assert path.is_file()
+
+
+def test_a_file_is_made_once(ada: Agent) -> None:
+    """Whoever made it and whoever comes later believe it."""
+    swarm = ada._swarm
+    ada.remember("The limit", BODY)
+    path = f"{swarm.place.home}/index/sketches"
+    os.unlink(path)
+    sketches = Sketches(path, swarm.store, Env())
+    ask(sketches, BODY)
+    with open(path, "rb") as made:  # held open, so that no other gets its number
+        ask(sketches, BODY)
+        ask(Sketches(path, swarm.store, Env()), BODY)
+        assert os.stat(path).st_ino == os.fstat(made.fileno()).st_ino
 
 
 def test_a_file_that_is_cut_off_under_everybody_lets_nothing_through(ada: Agent) -> None:
