@@ -7,6 +7,7 @@ import time
 
 from swarm.agent import Agent
 from swarm.api import Swarm
+from swarm.secrets import secret_in
 from swarm_ledger.errors import SwarmError
 
 from .process import Worker
@@ -104,13 +105,13 @@ class _Agent:
             return  # a line without a word to search for
 
     def _line(self) -> tuple[str, int, str]:
-        """(path, number, text) of a line of some tracked file, not a blank one if it can be helped."""
+        """(path, number, text) of a line of some tracked file, neither blank nor like a secret if it can be helped."""
         for _ in range(20):
             path = self._rng.choice(self._worker.orders["files"])
             lines = self._lines(path)
             number = self._rng.randrange(len(lines))
             text = "".join(char if char.isprintable() else " " for char in lines[number]).strip()
-            if len(text) > 8:
+            if len(text) > 8 and secret_in(text) is None:
                 break
         return path, number + 1, text or "an empty line"
 

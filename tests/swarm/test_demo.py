@@ -56,6 +56,7 @@ def project(tmp_path: Path) -> Path:
     (root / "src" / "pärser: one 1-2.py").write_text("".join(f"def rule_{n}(): return {n}\n" for n in range(30)))
     (root / "swarm.py").write_text("raise SystemExit('imported by accident')\n" * 9)
     (root / "-notes.txt").write_text("first\n\n\nthe end of the notes, at last\n" * 3)
+    (root / "hosts.txt").write_text("fetch https://ada:hunter2x@example.invalid/\n" * 30 + "fetch nothing at all\n")
     (root / "picture.bin").write_bytes(bytes(range(256)) * 9)
     (root / "away").symlink_to("/etc/passwd")
     git(root, "init", "--quiet")
