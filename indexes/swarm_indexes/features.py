@@ -17,7 +17,7 @@ from .dates import closeness
 from .matches import Matches
 from .question import Question
 from .streams import STREAM_BITS
-from .terms import STOP_WORDS, forms
+from .terms import forms
 from .wordsets import Words
 
 __all__ = ["Candidate", "Columns", "Marks", "asked_terms", "marks", "of_numbers", "of_texts"]
@@ -53,7 +53,7 @@ _ASKED_SHARE = 0.9
 """What a term counts that the entry before asked for, beside one of the entry's own."""
 
 
-_NOTED = Struct("<2?f4?2f?f")
+_NOTED = Struct("<2?f4?2f?")
 
 
 class Marks(NamedTuple):
@@ -74,8 +74,6 @@ class Marks(NamedTuple):
     """The logarithm of its number of words."""
     questions: bool
     """Whether there is a question in it."""
-    density: float
-    """The share of its words that are no stop words."""
 
     def noted(self) -> bytes:
         """As the index keeps them."""
@@ -105,7 +103,6 @@ def marks(text: str) -> Marks:
     """The marks of `text`."""
     start = text[:_LONG]
     folded = start.lower()  # a pattern that ignores case takes three times as long
-    words = _WORD.findall(folded)
     return Marks(
         _compiled(_WHEN).search(folded) is not None,
         _compiled(_NUMBER).search(folded) is not None,
@@ -117,7 +114,6 @@ def marks(text: str) -> Marks:
         min(3, len(_compiled(_SELF).findall(folded))) / 3,
         log1p(start.count(" ")),
         "?" in start,
-        sum(word not in STOP_WORDS for word in words) / (len(words) or 1),
     )
 
 
@@ -198,7 +194,6 @@ def of_texts(
         wanted.append(all_ / matches.total)
         answered.append(own + _ASKED_SHARE * (all_ - held) / matches.total)
     return {
-        "own": [matches.own.get(row.n, 0.0) for row in rows],
         "when": [float(mark.when) for mark in marks],
         "when_asked": [float(mark.when) for mark in marks] if question.for_time else [],
         "number_asked": [float(mark.number) for mark in marks] if question.for_number else [],
@@ -213,7 +208,6 @@ def of_texts(
         "terms_asked_before": wanted,
         "answered": answered,
         "author_says_i": [value * mark.says_i for mark, value in zip(marks, author, strict=True)],
-        "density": [mark.density for mark in marks],
         "rarity": [words.rarity(row.n) for row in rows],
         "length": [mark.length for mark in marks],
         "author_length": [value * mark.length for mark, value in zip(marks, author, strict=True)],

@@ -10,7 +10,7 @@ from .wordsets import SCHEMA as WORDSETS
 
 __all__ = ["APPLICATION", "COLUMNS", "INDEXED", "RANKED", "SCHEMA", "VERSION", "meta", "vocabulary"]
 
-APPLICATION, VERSION = 0x53574C58, 15
+APPLICATION, VERSION = 0x53574C58, 16
 _KEPT = "id, kind, by_, at, valid_from, moment, room, status, ref, to_, superseded_by, entities, marks, digest"
 INDEXED = "title, body, names, paths, parts, facets"
 COLUMNS = f"{_KEPT}, {INDEXED}, stream, ordering"
