@@ -80,7 +80,7 @@ class IndexFile:
 
         Waits while another process writes; replaces a damaged file, once. Raises Busy, StorageError.
         """
-        with self._mutex:
+        with self._alone():
             return self._run(work)
 
     def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -169,7 +169,7 @@ class IndexFile:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fresh = f"{self._path}.new"
             yield fresh
-            with self._mutex:
+            with self._alone():
                 self.close()
                 while True:
                     with contextlib.suppress(_LockedError), self._lock(fcntl.LOCK_EX):
@@ -196,6 +196,15 @@ class IndexFile:
                 self._db.close()
             self._db = None
 
+    def _alone(self) -> threading.RLock:
+        """What one thread holds at a time; in a forked child a new one, and no connection."""
+        if self._pid != os.getpid():
+            # A thread that is not here may have held the one. A connection may not be used, nor closed, on the other
+            # side of a fork: SQLite's locks are the parent's.
+            _INHERITED.append(self._db)
+            self._mutex, self._db, self._pid = threading.RLock(), None, os.getpid()
+        return self._mutex
+
     def _connection(self) -> sqlite3.Connection:
         try:
             return self._current()
@@ -203,10 +212,6 @@ class IndexFile:
             raise storage_error(error, "opening the search index") from None
 
     def _current(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():
-            # A connection may not be used, nor closed, on the other side of a fork: SQLite's locks are the parent's.
-            _INHERITED.append(self._db)
-            self._db, self._pid = None, os.getpid()
         if self._condemned:
             self._replace()
         if self._db is not None:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -418,6 +419,32 @@ def test_an_open_index_serves_threads_and_children(ledger: Any, path: str) -> No
     child.join()
     ledger.log("entry after the child")
     assert len(index.search("entry", k=50)) == 21
+
+
+def test_a_child_forked_while_another_thread_asks_waits_for_nobody(ledger: Any, path: str) -> None:
+    """The thread that holds the index is not there in the child."""
+    fill(ledger, 3)
+    index = Fts5Index(path, ledger.store)
+    index.catch_up()
+    asking, asked = threading.Event(), threading.Event()
+
+    def ask(db: sqlite3.Connection) -> None:
+        asking.set()
+        asked.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(index._file.run, ask)
+        asking.wait(30)
+        results = fork.Queue()
+        child = fork.Process(target=lambda: results.put(len(index.search("entry", k=50))))
+        child.start()
+        try:
+            assert results.get(timeout=30) == 3
+        finally:
+            child.kill()
+            child.join()
+            asked.set()
+            held.result(30)
 
 
 def test_a_failing_ledger_leaves_the_index_as_it_was(ledger: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
